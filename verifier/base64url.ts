@@ -1,0 +1,20 @@
+import { Refusal } from './errors.ts';
+
+const alphabet = /^[A-Za-z0-9_-]*$/u;
+
+/**
+ * Decodes base64url without padding (RFC 7515 section 2), accepting exactly one spelling of each byte string.
+ *
+ * @throws {Refusal} `encoding_invalid` for padding, white space, foreign characters or non-zero trailing bits.
+ */
+export function decodeBase64url(text: string): Buffer {
+  const bytes = Buffer.from(text, 'base64url');
+  if (!alphabet.test(text) || bytes.toString('base64url') !== text) {
+    throw new Refusal('encoding_invalid', 'not canonical base64url');
+  }
+  return bytes;
+}
+
+export function encodeBase64url(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url');
+}

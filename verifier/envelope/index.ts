@@ -1,0 +1,10 @@
+export { decodeBase64url, encodeBase64url } from '../base64url.ts';
+export {
+  canonicalJson,
+  isJsonObject,
+  type Json,
+  type JsonObject,
+  parseJson,
+  parseJsonObject,
+} from '../json.ts';
+export { type JwsProfile, parseJws, signJws, type UnverifiedJws, verifyJws } from './jws.ts';

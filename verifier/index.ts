@@ -1,0 +1,13 @@
+export type { Access, Resource, RouteOptions, WireRequest } from './access.ts';
+export { type Code, type CodeEntry, codes, describeCode, Refusal } from './errors.ts';
+export {
+  createSigner,
+  generatePrivateJwk,
+  type PrivateJwk,
+  type PublicJwk,
+  type PublicKey,
+  parsePublicJwk,
+  type Signer,
+} from './keys.ts';
+export { limits } from './limits.ts';
+export { type Ports, systemPorts } from './ports.ts';

@@ -1,0 +1,39 @@
+/** Every cap in one place, each with its reason. Sizes in bytes, times in seconds. */
+export const limits = {
+  /** `Authorization` must fit Node's 16 KiB for all headers together with the proof and what a browser or proxy adds. */
+  maxEnvelopeBytes: 7168,
+  /** Root and 16 further blocks; each costs at most one signature verification. */
+  maxBlocks: 17,
+  /** A DPoP proof with a P-256 key, all claims and bound headers is under 2 KiB. */
+  maxProofBytes: 4096,
+  /** A `jti` is stored hashed, but arrives whole. */
+  maxJtiBytes: 128,
+  /** JSON.parse and our own walkers recurse. */
+  maxJsonDepth: 64,
+  /** cedar-wasm refuses EST deeper than about 60; a policy written by a person stays under 24. */
+  maxPolicyDepth: 24,
+  maxNarrowPoliciesPerBlock: 64,
+  maxNarrowBytesPerBlock: 16_384,
+  maxNarrowPoliciesPerEnvelope: 256,
+  /** Preparsing costs about 140 µs a policy. */
+  maxPoliciesPerSet: 1000,
+  maxPolicySetBytes: 2_097_152,
+  /** Cedar's marshalling costs about 22 µs an entity. */
+  maxEntities: 64,
+  /** A chain of 3,000 ancestors took cedar-wasm 7 s. */
+  maxAncestors: 16,
+  /** One leaf of the trust log: the C2SP tile format stores its length in 16 bits. */
+  maxLeafBytes: 65_535,
+  maxLeafSignatures: 16,
+  /** Longest lease of a delegate while the account has no witness quorum. */
+  maxLeaseSeconds: 604_800,
+  defaultLeaseSeconds: 86_400,
+  /** Longest life of an envelope, whatever a lease says. */
+  maxEnvelopeLifetimeSeconds: 3600,
+  proofWindowSeconds: 60,
+  clockSkewSeconds: 5,
+  defaultStalenessSeconds: 60,
+  maxStalenessSeconds: 86_400,
+  /** Request bodies are held in memory while their digest is checked. */
+  defaultMaxBodyBytes: 1024096,
+} as const;

@@ -1,0 +1,119 @@
+import type { Json, JsonObject } from '../json.ts';
+import type { PublicJwk } from '../keys.ts';
+
+/**
+ * The operations of the trust log, version 1. `actor` names who may sign; the rules in `rules/` decide.
+ *
+ * admin     the account's threshold of admin keys, signing the entry itself on a head they followed
+ * delegate  a key with a lease that lists the operation, signing the entry itself
+ * request   a person or owner signs a request; a delegate (lease lists `request.relay`) or an admin wraps it
+ */
+export type Operation =
+  | AccountOperation
+  | AuthorityOperation
+  | PrincipalOperation
+  | AgentOperation
+  | KeyOperation
+  | GroupOperation
+  | PolicyOperation;
+
+/** Ids of principals (`prn_…`) and agents (`agt_…`) are derived from the hash of the leaf that creates them. */
+type AccountOperation =
+  | {
+      readonly type: 'account.create';
+      readonly rules: number;
+      readonly nonce: string;
+      /** C2SP checkpoint origin: a schema-less URL without trailing slash. */
+      readonly origin: string;
+      readonly logKey: PublicJwk;
+      readonly admins: readonly PublicJwk[];
+      readonly threshold: number;
+    }
+  | { readonly type: 'account.seal'; readonly size: number; readonly root: string; readonly state: string }
+  | { readonly type: 'account.rules'; readonly rules: number };
+
+type AuthorityOperation =
+  | { readonly type: 'admin.add'; readonly key: PublicJwk }
+  | { readonly type: 'admin.remove'; readonly key: string }
+  | { readonly type: 'delegate.grant'; readonly key: PublicJwk; readonly lease: Lease }
+  | { readonly type: 'delegate.renew'; readonly key: string; readonly notAfter: number }
+  | { readonly type: 'delegate.revoke'; readonly key: string }
+  | { readonly type: 'log.key'; readonly key: PublicJwk };
+
+/** What an admin lends to a service key, and for how long. Everything not listed is refused. */
+export interface Lease {
+  /** Operation types, and `capability.mint` (may sign root blocks), and `request.relay` (may wrap requests). */
+  readonly operations: readonly string[];
+  readonly groups: readonly string[];
+  readonly attributes: readonly string[];
+  readonly audiences: readonly string[];
+  /** Longest life of an envelope minted under this lease, seconds. 0 without `capability.mint`. */
+  readonly maxLifetimeSeconds: number;
+  /** Unix seconds; at most `maxLeaseSeconds` after the entry's time. */
+  readonly notAfter: number;
+  /** Entries this delegate may sign: a token bucket that holds one hour's worth, and a lifetime total. */
+  readonly maxEntriesPerHour: number;
+  readonly maxEntries: number;
+}
+
+type PrincipalOperation =
+  | {
+      readonly type: 'principal.provision';
+      readonly groups: readonly string[];
+      readonly attributes: JsonObject;
+      /** May confirm other people's activation. Admin only. */
+      readonly sponsor: boolean;
+    }
+  | { readonly type: 'principal.activate'; readonly principal: string; readonly key: PublicJwk }
+  | { readonly type: 'principal.suspend'; readonly principal: string }
+  /** `keys`: thumbprints that survive; every other key of the subject is revoked. */
+  | { readonly type: 'principal.resume'; readonly principal: string; readonly keys: readonly string[] }
+  | { readonly type: 'principal.deprovision'; readonly principal: string };
+
+type AgentOperation =
+  | {
+      readonly type: 'agent.register';
+      readonly owner: string;
+      readonly kind: 'autonomous' | 'interactive';
+      readonly key: PublicJwk;
+    }
+  /** Replaces the limits set by actors of the signer's rank; limits of all ranks always apply together. */
+  | { readonly type: 'agent.limit'; readonly agent: string; readonly limits: readonly Json[] }
+  | { readonly type: 'agent.suspend'; readonly agent: string }
+  | { readonly type: 'agent.resume'; readonly agent: string; readonly keys: readonly string[] }
+  | { readonly type: 'agent.revoke'; readonly agent: string };
+
+/** `subject` is `principal/<id>` or `agent/<id>`. */
+type KeyOperation =
+  | { readonly type: 'key.add'; readonly subject: string; readonly key: PublicJwk }
+  | { readonly type: 'key.rotate'; readonly old: string; readonly key: PublicJwk }
+  | { readonly type: 'key.recover'; readonly principal: string; readonly key: PublicJwk }
+  /** `since`: a seq; what this key added in entries from there on falls with it. */
+  | { readonly type: 'key.revoke'; readonly key: string; readonly since?: number };
+
+/** A group's id is its name: only admins create groups, and a name is never used twice. */
+type GroupOperation =
+  | { readonly type: 'group.create'; readonly group: string; readonly protected: boolean }
+  | { readonly type: 'group.delete'; readonly group: string }
+  /** `member` is `principal/<id>` or `group/<name>`. */
+  | { readonly type: 'member.add'; readonly group: string; readonly member: string }
+  | { readonly type: 'member.remove'; readonly group: string; readonly member: string };
+
+type PolicyOperation =
+  /** Replaces the slot's current set. `overlapUntil`: until then the set before it must allow too. */
+  | {
+      readonly type: 'policy.publish';
+      readonly slot: string;
+      readonly digest: string;
+      readonly overlapUntil?: number;
+    }
+  | { readonly type: 'policy.overlap'; readonly slot: string; readonly until: number }
+  | { readonly type: 'policy.retire'; readonly slot: string }
+  | {
+      readonly type: 'audience.register';
+      readonly audience: string;
+      readonly slot: string;
+      readonly maxStalenessSeconds: number;
+    }
+  | { readonly type: 'audience.retire'; readonly audience: string }
+  | { readonly type: 'capability.revoke'; readonly jti: string; readonly exp: number };

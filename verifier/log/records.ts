@@ -1,0 +1,115 @@
+import type { Json, JsonObject } from '../json.ts';
+import type { PublicJwk } from '../keys.ts';
+import type { Lease } from './operations.ts';
+
+/** Who did something, by what they may override: a higher rank undoes a lower one's suspension, never the reverse. */
+export type Rank = 'delegate' | 'owner' | 'admin';
+
+/**
+ * The world state: map key -> record. Records are never deleted, only marked, so nothing is reused.
+ * `<jkt>` is an RFC 7638 thumbprint.
+ */
+export interface Records {
+  readonly account: AccountRecord;
+  readonly [admin: `admin/${string}`]: AdminRecord;
+  readonly [delegate: `delegate/${string}`]: DelegateRecord;
+  readonly [key: `key/${string}`]: KeyRecord;
+  readonly [principal: `principal/${string}`]: PrincipalRecord;
+  readonly [agent: `agent/${string}`]: AgentRecord;
+  readonly [group: `group/${string}`]: GroupRecord;
+  readonly [slot: `slot/${string}`]: SlotRecord;
+  /** `audience/<base64url SHA-256 of the URL>`. */
+  readonly [audience: `audience/${string}`]: AudienceRecord;
+  /** `revoked/<base64url SHA-256 of the jti>`. */
+  readonly [revoked: `revoked/${string}`]: RevokedRecord;
+}
+
+/** Looks a record up; undefined where there is none. */
+export type Read = <K extends keyof Records>(key: K) => Records[K] | undefined;
+
+export interface AccountRecord {
+  readonly rules: number;
+  readonly origin: string;
+  readonly threshold: number;
+  readonly admins: number;
+  readonly logKey: string;
+  readonly seal: { readonly size: number; readonly root: string; readonly state: string } | null;
+}
+
+export interface AdminRecord {
+  readonly status: 'active' | 'removed';
+}
+
+export interface DelegateRecord {
+  readonly status: 'active' | 'revoked';
+  readonly lease: Lease;
+  readonly entries: number;
+  /** Token bucket: entries left at `refilled` (Unix seconds). */
+  readonly tokens: number;
+  readonly refilled: number;
+}
+
+export interface KeyRecord {
+  readonly jwk: PublicJwk;
+  /** `admin`, `delegate`, `log`, `principal/<id>` or `agent/<id>`: a key has one subject for ever. */
+  readonly subject: string;
+  readonly status: 'active' | 'revoked';
+  /** Thumbprint of the person's key that added it, null where an admin or delegate did. */
+  readonly addedBy: string | null;
+  readonly addedSeq: number;
+  /** Set by `key.revoke { since }`: what this key added from that seq on is dead with it. */
+  readonly revokedSince: number | null;
+}
+
+export interface PrincipalRecord {
+  /** Raised by every applied request about this subject (`subjectVersion`). */
+  readonly version: number;
+  readonly status: 'pending' | 'active' | 'suspended' | 'deprovisioned';
+  readonly suspendedBy: Rank | null;
+  readonly epoch: number;
+  readonly assurance: 'none' | 'sponsor' | 'admin';
+  readonly sponsor: boolean;
+  /** Complete list of the groups this person is directly in. */
+  readonly groups: readonly string[];
+  readonly attributes: JsonObject;
+}
+
+export interface AgentRecord {
+  readonly version: number;
+  readonly owner: string;
+  /** The owner's epoch when the agent was registered or last resumed; any other epoch means: suspended with its owner. */
+  readonly ownerEpoch: number;
+  readonly kind: 'autonomous' | 'interactive';
+  readonly status: 'active' | 'suspended' | 'revoked';
+  readonly suspendedBy: Rank | null;
+  readonly epoch: number;
+  /** Standing `forbid` policies (EST JSON) by the rank that set them. */
+  readonly limits: { readonly admin: readonly Json[]; readonly owner: readonly Json[] };
+  readonly registeredBy: Rank;
+  readonly registeredWith: string | null;
+  readonly registeredSeq: number;
+}
+
+export interface GroupRecord {
+  readonly status: 'active' | 'deleted';
+  readonly protected: boolean;
+  /** Groups this group is directly in. */
+  readonly parents: readonly string[];
+}
+
+export interface SlotRecord {
+  readonly status: 'active' | 'retired';
+  readonly digest: string;
+  readonly previous: { readonly digest: string; readonly until: number } | null;
+}
+
+export interface AudienceRecord {
+  readonly audience: string;
+  readonly slot: string;
+  readonly maxStalenessSeconds: number;
+  readonly status: 'active' | 'retired';
+}
+
+export interface RevokedRecord {
+  readonly exp: number;
+}

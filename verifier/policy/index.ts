@@ -1,0 +1,1 @@
+export type { PolicySetDocument } from './document.ts';
