@@ -38,6 +38,67 @@ export const codes = {
     oauth: 'invalid_token',
     meaning: 'envelope is larger than `maxEnvelopeBytes`',
   },
+  envelope_malformed: { status: 401, oauth: 'invalid_token', meaning: 'envelope is not `root~block~…`' },
+  envelope_claim_invalid: {
+    status: 401,
+    oauth: 'invalid_token',
+    meaning: 'a claim is missing, malformed or unknown',
+  },
+  envelope_link_wrong: {
+    status: 401,
+    oauth: 'invalid_token',
+    meaning: 'a block does not follow the bytes before it',
+  },
+  envelope_widened: {
+    status: 401,
+    oauth: 'invalid_token',
+    meaning: 'a block lengthens the life, widens the audience or does not lower the depth',
+  },
+  narrow_too_large: { status: 401, oauth: 'invalid_token', meaning: 'narrowing exceeds its caps' },
+  envelope_signature_invalid: {
+    status: 401,
+    oauth: 'invalid_token',
+    meaning: 'a block is not signed by the key it must be signed by',
+  },
+  envelope_expired: { status: 401, oauth: 'invalid_token', meaning: 'envelope has expired' },
+  envelope_not_yet_valid: {
+    status: 401,
+    oauth: 'invalid_token',
+    meaning: 'envelope was issued in the future',
+  },
+  account_mismatch: { status: 401, oauth: 'invalid_token', meaning: 'envelope stands on another trust log' },
+  audience_mismatch: { status: 401, oauth: 'invalid_token', meaning: 'envelope is not meant for this API' },
+  mint_not_trusted: {
+    status: 401,
+    oauth: 'invalid_token',
+    meaning: 'mint key holds no lease in force that covers this envelope',
+  },
+  mint_lifetime_exceeded: {
+    status: 401,
+    oauth: 'invalid_token',
+    meaning: 'envelope lives longer than the mint lease allows',
+  },
+  subject_not_active: {
+    status: 401,
+    oauth: 'invalid_token',
+    meaning: 'the person is not active, or was suspended since minting',
+  },
+  agent_not_active: {
+    status: 401,
+    oauth: 'invalid_token',
+    meaning: 'the agent is not active, or was suspended since minting, or its owner is another person',
+  },
+  holder_key_not_live: {
+    status: 401,
+    oauth: 'invalid_token',
+    meaning: 'a holder key is not in the log, is revoked, or belongs to someone else',
+  },
+  envelope_revoked: { status: 401, oauth: 'invalid_token', meaning: 'this capability was revoked' },
+  policy_superseded: {
+    status: 401,
+    oauth: 'invalid_token',
+    meaning: 'minted under a policy set that is no longer current: exchange again',
+  },
 
   // proof
   proof_missing: { status: 401, oauth: 'invalid_dpop_proof', meaning: 'request carries no DPoP proof' },
@@ -53,6 +114,17 @@ export const codes = {
   policy_unavailable: { status: 503, meaning: 'current policy set has not been fetched yet' },
 
   // decision
+  trust_stale: {
+    status: 503,
+    meaning: 'what the verifier knows of the trust log is older than this route allows',
+  },
+  audience_not_active: {
+    status: 503,
+    meaning: 'this API is not registered in the trust log, or was retired',
+  },
+  policy_retired: { status: 503, meaning: 'the policy slot of this API has no current set' },
+  receipt_failed: { status: 500, meaning: 'the receipt of an allowed request could not be handed over' },
+  internal_error: { status: 500, meaning: 'the decision failed for a reason inside the verifier' },
 
   // adapters
 } as const;

@@ -7,4 +7,7 @@ export {
   parseJson,
   parseJsonObject,
 } from '../json.ts';
+export { type BlockClaims, signBlock } from './block.ts';
+export { type InspectedEnvelope, inspect } from './envelope.ts';
 export { type JwsProfile, parseJws, signJws, type UnverifiedJws, verifyJws } from './jws.ts';
+export { type RootClaims, signRoot } from './root.ts';
