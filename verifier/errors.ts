@@ -102,6 +102,122 @@ export const codes = {
 
   // proof
   proof_missing: { status: 401, oauth: 'invalid_dpop_proof', meaning: 'request carries no DPoP proof' },
+  request_method_refused: {
+    status: 405,
+    meaning: 'method is malformed, CONNECT, or overridden by a header field',
+  },
+  request_target_invalid: {
+    status: 400,
+    oauth: 'invalid_request',
+    meaning: 'request-target is not a canonical origin-form path and query',
+  },
+  request_field_repeated: {
+    status: 400,
+    oauth: 'invalid_request',
+    meaning: 'header field that must be single is repeated or holds a list',
+  },
+  request_field_refused: {
+    status: 400,
+    oauth: 'invalid_request',
+    meaning: 'request carries Upgrade, Trailer or another field refused on guarded routes',
+  },
+  request_host_wrong: {
+    status: 421,
+    oauth: 'invalid_request',
+    meaning: 'Host does not belong to a configured public origin',
+  },
+  request_encoding_refused: {
+    status: 415,
+    oauth: 'invalid_request',
+    meaning: 'content is encoded (Content-Encoding other than identity)',
+  },
+  authorization_malformed: {
+    status: 401,
+    oauth: 'invalid_request',
+    meaning: 'Authorization is not `DPoP` followed by one envelope',
+  },
+  proof_too_large: {
+    status: 401,
+    oauth: 'invalid_dpop_proof',
+    meaning: 'proof is larger than `maxProofBytes`',
+  },
+  proof_malformed: {
+    status: 401,
+    oauth: 'invalid_dpop_proof',
+    meaning: 'proof is not a strict `dpop+jwt`, or has an unknown, missing or wrongly typed claim',
+  },
+  proof_algorithm_wrong: {
+    status: 401,
+    oauth: 'invalid_dpop_proof',
+    meaning: "proof's `alg` does not belong to its key",
+  },
+  proof_key_mismatch: {
+    status: 401,
+    oauth: 'invalid_dpop_proof',
+    meaning: "proof is by a key other than the last holder's",
+  },
+  proof_signature_invalid: {
+    status: 401,
+    oauth: 'invalid_dpop_proof',
+    meaning: "proof's signature does not verify",
+  },
+  proof_method_mismatch: {
+    status: 401,
+    oauth: 'invalid_dpop_proof',
+    meaning: '`htm` is not the method on the wire',
+  },
+  proof_target_mismatch: {
+    status: 401,
+    oauth: 'invalid_dpop_proof',
+    meaning: '`htu` is not the public origin and raw path of the request',
+  },
+  proof_query_mismatch: {
+    status: 401,
+    oauth: 'invalid_dpop_proof',
+    meaning: '`htq` is not the digest of the query, or is missing while there is one',
+  },
+  proof_content_mismatch: {
+    status: 401,
+    oauth: 'invalid_dpop_proof',
+    meaning: '`content_digest` is not the digest of the content, or is missing while there is some',
+  },
+  proof_header_unbound: {
+    status: 401,
+    oauth: 'invalid_dpop_proof',
+    meaning: 'header field that the proof must bind is not in `htb`',
+  },
+  proof_header_mismatch: {
+    status: 401,
+    oauth: 'invalid_dpop_proof',
+    meaning: 'header field bound by `htb` has another value or is absent',
+  },
+  proof_envelope_mismatch: {
+    status: 401,
+    oauth: 'invalid_dpop_proof',
+    meaning: '`ath` is not the digest of the envelope as sent',
+  },
+  proof_time: {
+    status: 401,
+    oauth: 'invalid_dpop_proof',
+    meaning: '`iat` is outside the window, or too old to tell the proof from a replay',
+  },
+  proof_replayed: { status: 401, oauth: 'invalid_dpop_proof', meaning: 'proof was used before' },
+  proof_nonce_wrong: {
+    status: 401,
+    oauth: 'use_dpop_nonce',
+    meaning: "proof's nonce was not issued by this process or has expired",
+  },
+  proof_nonce_required: {
+    status: 401,
+    oauth: 'use_dpop_nonce',
+    meaning: 'process is too young to tell the proof from a replay without a nonce',
+  },
+  replay_quota_reached: {
+    status: 429,
+    meaning: 'this key has used more proofs than the replay store keeps for one key',
+  },
+  replay_store_full: { status: 503, meaning: 'replay store is full' },
+  replay_store_unavailable: { status: 503, meaning: 'replay store did not answer' },
 
   // trust log: formats and transport
 

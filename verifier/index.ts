@@ -11,3 +11,11 @@ export {
 } from './keys.ts';
 export { limits } from './limits.ts';
 export { type Ports, systemPorts } from './ports.ts';
+export { createNonces, type NonceOptions, type Nonces } from './proof/nonce.ts';
+export {
+  type MemoryReplayOptions,
+  memoryReplay,
+  type ProofUse,
+  type ReplayStore,
+  replayKey,
+} from './proof/replay.ts';

@@ -7,6 +7,15 @@ export {
   parseJson,
   parseJsonObject,
 } from '../json.ts';
+export { contentDigest, envelopeDigest, queryDigest } from '../proof/content.ts';
+export { createProof, type ProofRequest } from '../proof/create.ts';
+export { type CheckedProof, checkProof, type ProofDemands } from '../proof/dpop.ts';
+export {
+  createPublicOrigins,
+  type PresentedRequest,
+  type PublicOrigins,
+  readRequest,
+} from '../proof/request.ts';
 export { type BlockClaims, signBlock } from './block.ts';
 export { type InspectedEnvelope, inspect } from './envelope.ts';
 export { type JwsProfile, parseJws, signJws, type UnverifiedJws, verifyJws } from './jws.ts';
