@@ -220,6 +220,18 @@ export const codes = {
   replay_store_unavailable: { status: 503, meaning: 'replay store did not answer' },
 
   // trust log: formats and transport
+  note_malformed: { status: 400, meaning: 'text is not a signed note, or larger than the caps' },
+  checkpoint_malformed: { status: 400, meaning: 'note text is not a checkpoint with a state root' },
+  checkpoint_origin_wrong: { status: 400, meaning: 'checkpoint is of another log' },
+  checkpoint_unsigned: { status: 400, meaning: 'checkpoint does not carry one signature by the log key' },
+  checkpoint_signature_invalid: { status: 400, meaning: 'signature of the log does not verify' },
+  inclusion_invalid: { status: 400, meaning: 'inclusion proof does not lead to the root' },
+  consistency_invalid: { status: 400, meaning: 'consistency proof does not lead to both roots' },
+  state_proof_invalid: { status: 400, meaning: 'state proof does not lead to the root' },
+  state_proof_too_long: { status: 400, meaning: 'state proof has over `maxStateProofSiblings` siblings' },
+  tile_name_invalid: { status: 404, meaning: 'path does not name a tile' },
+  tile_unknown: { status: 404, meaning: 'log has no such tile at this size' },
+  tile_malformed: { status: 400, meaning: 'entry bundle is cut, or of another width' },
 
   // trust log: rules
   rule_broken: { status: 400, meaning: 'entry breaks a rule of the trust log' },

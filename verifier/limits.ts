@@ -36,4 +36,9 @@ export const limits = {
   maxStalenessSeconds: 86_400,
   /** Request bodies are held in memory while their digest is checked. */
   defaultMaxBodyBytes: 1024096,
+  /** A checkpoint with 16 Ed25519 signatures is about 4 KiB; a post-quantum signature is nearly 5 KB. */
+  maxNoteBytes: 16_384,
+  maxNoteSignatures: 16,
+  /** Two keys share 64 bits of SHA-256 only where someone ground for it; that key's proofs are refused, no others. */
+  maxStateProofSiblings: 64,
 } as const;
