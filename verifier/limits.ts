@@ -25,6 +25,18 @@ export const limits = {
   /** One leaf of the trust log: the C2SP tile format stores its length in 16 bits. */
   maxLeafBytes: 65_535,
   maxLeafSignatures: 16,
+  /** Genesis carries a signature of every admin key and of the log key. */
+  maxAdmins: 15,
+  /** Links from a key to the key that added it; walked on each request. */
+  maxKeyChain: 16,
+  /** Resume and recover rewrite every key of their subject. */
+  maxKeysPerSubject: 16,
+  /** One stolen key cannot fill the log with agents. */
+  maxAgentsPerOwner: 64,
+  maxAttributes: 32,
+  maxAttributesBytes: 4096,
+  /** A signed request that nobody wraps dies by itself. */
+  maxRequestLifetimeSeconds: 604_800,
   /** Longest lease of a delegate while the account has no witness quorum. */
   maxLeaseSeconds: 604_800,
   defaultLeaseSeconds: 86_400,

@@ -44,7 +44,7 @@ export interface DelegateRecord {
   readonly status: 'active' | 'revoked';
   readonly lease: Lease;
   readonly entries: number;
-  /** Token bucket: entries left at `refilled` (Unix seconds). */
+  /** Token bucket at `refilled` (Unix seconds), in 1/3600 of an entry, so that an hour's worth refills in integers. */
   readonly tokens: number;
   readonly refilled: number;
 }
@@ -54,7 +54,7 @@ export interface KeyRecord {
   /** `admin`, `delegate`, `log`, `principal/<id>` or `agent/<id>`: a key has one subject for ever. */
   readonly subject: string;
   readonly status: 'active' | 'revoked';
-  /** Thumbprint of the person's key that added it, null where an admin or delegate did. */
+  /** Thumbprint of the person's or agent's key that added it, null where an admin did. */
   readonly addedBy: string | null;
   readonly addedSeq: number;
   /** Set by `key.revoke { since }`: what this key added from that seq on is dead with it. */
@@ -62,11 +62,18 @@ export interface KeyRecord {
 }
 
 export interface PrincipalRecord {
-  /** Raised by every applied request about this subject (`subjectVersion`). */
+  /** Raised by every applied entry about this person, membership apart (`subjectVersion` of a request). */
   readonly version: number;
   readonly status: 'pending' | 'active' | 'suspended' | 'deprovisioned';
   readonly suspendedBy: Rank | null;
+  /** Raised by every change of status and by `key.recover`. */
   readonly epoch: number;
+  /** Thumbprints of the keys not revoked, ascending. */
+  readonly keys: readonly string[];
+  /** Seq of the last `key.recover`: keys that older keys added to this person's agents do not survive it. */
+  readonly recoveredSeq: number | null;
+  /** Agents of this person that are not revoked. */
+  readonly agents: number;
   readonly assurance: 'none' | 'sponsor' | 'admin';
   readonly sponsor: boolean;
   /** Complete list of the groups this person is directly in. */
@@ -75,6 +82,7 @@ export interface PrincipalRecord {
 }
 
 export interface AgentRecord {
+  /** Raised by every applied entry about this agent (`subjectVersion` of a request). */
   readonly version: number;
   readonly owner: string;
   /** The owner's epoch when the agent was registered or last resumed; any other epoch means: suspended with its owner. */
@@ -82,12 +90,16 @@ export interface AgentRecord {
   readonly kind: 'autonomous' | 'interactive';
   readonly status: 'active' | 'suspended' | 'revoked';
   readonly suspendedBy: Rank | null;
+  /** Raised by every change of status. */
   readonly epoch: number;
+  /** Thumbprints of the keys not revoked, ascending. */
+  readonly keys: readonly string[];
   /** Standing `forbid` policies (EST JSON) by the rank that set them. */
   readonly limits: { readonly admin: readonly Json[]; readonly owner: readonly Json[] };
   readonly registeredBy: Rank;
-  readonly registeredWith: string | null;
-  readonly registeredSeq: number;
+  /** The owner's key that registered this agent or last resumed it, null where an admin did: the agent falls with it. */
+  readonly adoptedWith: string | null;
+  readonly adoptedSeq: number;
 }
 
 export interface GroupRecord {
