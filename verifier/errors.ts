@@ -100,6 +100,12 @@ export const codes = {
     meaning: 'minted under a policy set that is no longer current: exchange again',
   },
 
+  authorization_details_invalid: {
+    status: 400,
+    oauth: 'invalid_authorization_details',
+    meaning: '`authorization_details` is malformed or of an unknown type',
+  },
+
   // proof
   proof_missing: { status: 401, oauth: 'invalid_dpop_proof', meaning: 'request carries no DPoP proof' },
   request_method_refused: {

@@ -15,6 +15,10 @@ export const limits = {
   maxNarrowPoliciesPerBlock: 64,
   maxNarrowBytesPerBlock: 16_384,
   maxNarrowPoliciesPerEnvelope: 256,
+  /** `authorization_details`: four details of these sizes become one policy under `maxPolicyDepth`. */
+  maxAuthorizationDetails: 4,
+  maxAuthorizationItems: 64,
+  maxAuthorizationLimits: 4,
   /** Preparsing costs about 140 µs a policy. */
   maxPoliciesPerSet: 1000,
   maxPolicySetBytes: 2_097_152,

@@ -16,6 +16,7 @@ export {
   type PublicOrigins,
   readRequest,
 } from '../proof/request.ts';
+export { type AuthorizationDetail, narrowTo, parseAuthorizationDetails } from './authorization.ts';
 export { type BlockClaims, signBlock } from './block.ts';
 export { type InspectedEnvelope, inspect } from './envelope.ts';
 export { type JwsProfile, parseJws, signJws, type UnverifiedJws, verifyJws } from './jws.ts';

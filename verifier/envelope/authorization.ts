@@ -1,0 +1,135 @@
+import { Refusal } from '../errors.ts';
+import { isJsonObject, type Json, type JsonObject } from '../json.ts';
+import { limits } from '../limits.ts';
+
+/** What a client asks for (RFC 9396, `type: "bulla"`): an envelope limited to this. */
+export interface AuthorizationDetail {
+  readonly type: 'bulla';
+  /** Ids of Cedar actions or action groups of the audience's schema. */
+  readonly actions: readonly string[];
+  /** These resources and whatever is in them; absent = any resource. */
+  readonly resources?: readonly { readonly type: string; readonly id: string }[];
+  /** Context attribute (Long) -> largest value. A request whose context lacks the attribute is outside the limit. */
+  readonly limits?: Readonly<Record<string, number>>;
+}
+
+const attributeName = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/u;
+const entityType = /^[A-Za-z_][A-Za-z0-9_]*(?:::[A-Za-z_][A-Za-z0-9_]*){0,7}$/u;
+
+const invalid = (message: string): Refusal => new Refusal('authorization_details_invalid', message);
+
+/**
+ * Reads `authorization_details` (the parsed JSON). Unknown types and members are refused, not skipped.
+ *
+ * @throws {Refusal} `authorization_details_invalid`.
+ */
+export function parseAuthorizationDetails(value: unknown): readonly AuthorizationDetail[] {
+  const details = readList(value, limits.maxAuthorizationDetails, 'authorization_details');
+  return details.map(readDetail);
+}
+
+function readDetail(value: unknown): AuthorizationDetail {
+  if (!isJsonObject(value)) throw invalid('a detail is not an object');
+  const { type, actions, resources, limits: caps, ...unknown } = value;
+  if (type !== 'bulla') throw invalid('`type` of a detail is not `bulla`');
+  if (Object.keys(unknown).length > 0) throw invalid('a detail has an unknown member');
+  const ids = readList(actions, limits.maxAuthorizationItems, 'actions');
+  return {
+    type,
+    actions: ids.map((id) => readText(id, 'an action')),
+    ...(resources !== undefined && {
+      resources: readList(resources, limits.maxAuthorizationItems, 'resources').map(readResource),
+    }),
+    ...(caps !== undefined && { limits: readCaps(caps) }),
+  };
+}
+
+function readResource(value: unknown): { readonly type: string; readonly id: string } {
+  if (!isJsonObject(value)) throw invalid('a resource is not an object');
+  const { type, id, ...unknown } = value;
+  if (Object.keys(unknown).length > 0) throw invalid('a resource has an unknown member');
+  const name = readText(type, 'a resource type');
+  if (!entityType.test(name)) throw invalid('a resource type is not a Cedar entity type');
+  return { type: name, id: readText(id, 'a resource id') };
+}
+
+function readCaps(value: unknown): Readonly<Record<string, number>> {
+  if (!isJsonObject(value)) throw invalid('`limits` is not an object');
+  const entries = Object.entries(value);
+  if (entries.length === 0 || entries.length > limits.maxAuthorizationLimits) {
+    throw invalid(`\`limits\` does not have 1 to ${limits.maxAuthorizationLimits} members`);
+  }
+  for (const [name, cap] of entries) {
+    if (!attributeName.test(name)) throw invalid('a name in `limits` is not an attribute name');
+    if (!Number.isSafeInteger(cap)) throw invalid('a value in `limits` is not an integer');
+  }
+  return Object.fromEntries(entries) as Record<string, number>;
+}
+
+function readList(value: unknown, max: number, name: string): readonly unknown[] {
+  if (!Array.isArray(value) || value.length === 0 || value.length > max) {
+    throw invalid(`\`${name}\` is not a list of 1 to ${max}`);
+  }
+  return value;
+}
+
+function readText(value: unknown, what: string): string {
+  if (typeof value !== 'string' || value.length === 0 || value.length > 256) {
+    throw invalid(`${what} is not a string of acceptable length`);
+  }
+  return value;
+}
+
+/**
+ * Turns what was asked into narrowing (EST JSON): one `forbid … unless { <any of the details> }`, which takes away
+ * everything that was not asked for and can give nothing. Nothing asked gives no policy.
+ *
+ * Does NOT check that the schema knows the actions, types and attributes: the engine does, and refuses what it does not know.
+ */
+export function narrowTo(details: readonly AuthorizationDetail[]): readonly Json[] {
+  if (details.length === 0) return [];
+  return [
+    {
+      effect: 'forbid',
+      principal: { op: 'All' },
+      action: { op: 'All' },
+      resource: { op: 'All' },
+      conditions: [{ kind: 'unless', body: balanced('||', details.map(termOf)) }],
+    },
+  ];
+}
+
+/** The action comes first: Cedar's validator then skips the rest for actions that this detail is not about. */
+function termOf(detail: AuthorizationDetail): Json {
+  const terms = [
+    within(
+      'action',
+      detail.actions.map((id) => ({ type: 'Action', id })),
+    ),
+  ];
+  if (detail.resources !== undefined) terms.push(within('resource', detail.resources));
+  const context = { Var: 'context' };
+  for (const [attr, cap] of Object.entries(detail.limits ?? {})) {
+    const value = { '.': { left: context, attr } };
+    const bounded = { '<=': { left: value, right: { Value: cap } } };
+    terms.push(operator('&&', { has: { left: context, attr } }, bounded));
+  }
+  return balanced('&&', terms);
+}
+
+function within(variable: string, entities: readonly { readonly type: string; readonly id: string }[]): Json {
+  const set = entities.map(({ type, id }) => ({ Value: { __entity: { type, id } } }));
+  return operator('in', { Var: variable }, { Set: set });
+}
+
+/** A chain of operators as a tree of logarithmic depth: the engine caps nesting (`maxPolicyDepth`). */
+function balanced(name: string, terms: readonly Json[]): Json {
+  const [only] = terms;
+  if (terms.length === 1 && only !== undefined) return only;
+  const middle = Math.ceil(terms.length / 2);
+  return operator(name, balanced(name, terms.slice(0, middle)), balanced(name, terms.slice(middle)));
+}
+
+function operator(name: string, left: Json, right: Json): JsonObject {
+  return { [name]: { left, right } };
+}
