@@ -261,6 +261,23 @@ export const codes = {
   internal_error: { status: 500, meaning: 'the decision failed for a reason inside the verifier' },
 
   // adapters
+  route_unknown: { status: 404, meaning: 'no handler matches method and path' },
+  route_unmapped: { status: 403, meaning: 'handler that would run has no row in the table of routes' },
+  route_method_unmapped: {
+    status: 405,
+    meaning: 'path has a handler, but this method has no row in the table of routes',
+  },
+  route_input_invalid: {
+    status: 400,
+    oauth: 'invalid_request',
+    meaning: 'path, query or content does not fit what the route maps to a resource',
+  },
+  content_too_large: { status: 413, meaning: 'content is larger than `maxBodyBytes`' },
+  content_refused: {
+    status: 400,
+    oauth: 'invalid_request',
+    meaning: 'GET or HEAD request carries content, or content ended in trailers',
+  },
 } as const;
 
 export type Code = keyof typeof codes;

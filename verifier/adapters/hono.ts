@@ -1,1 +1,192 @@
-export {};
+import type { Context, Hono, MiddlewareHandler } from 'hono';
+import { matchedRoutes } from 'hono/route';
+import type { WireRequest } from '../access.ts';
+import { Refusal } from '../errors.ts';
+import { limits } from '../limits.ts';
+import { announcedLength, readCapped } from './body.ts';
+import { wireOf } from './fetch.ts';
+import { type Decider, decideRow, type HttpOptions, mapRequest, problemOf, type RouteRow } from './http.ts';
+import { resourceMetadata, resourceMetadataUrl } from './metadata.ts';
+import { type NodeIncoming, readIncoming, wireOfNode } from './node.ts';
+import type { Problem } from './problem.ts';
+import { acceptStop } from './stop.ts';
+
+export type { AdapterDecision, Decider, HttpOptions, MappedRequest, RouteRow } from './http.ts';
+export type { ProtectedResource } from './metadata.ts';
+export type { DenialReason } from './problem.ts';
+
+/** `METHOD /path` exactly as the route was registered, to what it asks; `'public'` where anyone may call. */
+export type GuardTable = Readonly<Record<string, RouteRow | 'public'>>;
+
+/** For `new Hono<GuardEnv<Grant>>()`: behind the guard `c.get('grant')` is the verified grant. */
+export interface GuardEnv<Grant> {
+  Variables: { grant: Grant };
+}
+
+export interface GuardOptions extends HttpOptions {
+  /** With it, the first request fails if a row matches no route of the app, or a handler stands before the guard. */
+  readonly app?: Pick<Hono, 'routes'>;
+}
+
+/**
+ * One leading middleware for a whole Hono app: `app.use(guard(verifier, table))` before the first route. It asks the
+ * router which handler will run and refuses before any handler: a handler without a row, a method without a row (HEAD of a
+ * GET route too), a handler registered for ALL methods, and a request for which handlers of two different rows could run.
+ *
+ * A handler that takes `next` may pass the request on; one that does not ends the chain. The content is read once, capped,
+ * and `c.req.json()` and the like give exactly the bytes that were verified. On `@hono/node-server` target and fields are taken raw.
+ *
+ * @throws {TypeError} for a row that is not `METHOD /path`.
+ */
+export function guard<Grant>(
+  verifier: Decider<Grant>,
+  table: GuardTable,
+  options: GuardOptions = {},
+): MiddlewareHandler<GuardEnv<Grant>> {
+  const rows = readTable(table);
+  let checked = false;
+  const middleware: MiddlewareHandler<GuardEnv<Grant>> = async (c, next) => {
+    if (!checked && options.app !== undefined) requireRoutes(options.app, rows, middleware);
+    checked = true;
+    let problem: Problem | undefined;
+    try {
+      const early = await answerOwn(c, options);
+      if (early !== undefined) return early;
+      const { row, params } = findRow(c, rows);
+      const wire = await readWire(c, options);
+      if (row !== 'public') {
+        const outcome = await decideRow(verifier, row, mapRequest(wire, params), wire, options);
+        if ('grant' in outcome) c.set('grant', outcome.grant);
+        else problem = outcome.problem;
+      }
+    } catch (error) {
+      problem = problemOf(error, verifier, options);
+    }
+    if (problem !== undefined) return responseOf(problem);
+    // Outside the try: what a handler throws is the app's own.
+    await next();
+    return undefined;
+  };
+  return middleware;
+}
+
+function readTable(table: GuardTable): ReadonlyMap<string, RouteRow | 'public'> {
+  for (const name of Object.keys(table)) {
+    if (!/^[A-Z][A-Z-]* \/\S*$/u.test(name) || name.startsWith('ALL ')) {
+      throw new TypeError(`route \`${name}\` is not \`METHOD /path\``);
+    }
+  }
+  return new Map(Object.entries(table));
+}
+
+function requireRoutes(
+  app: Pick<Hono, 'routes'>,
+  rows: ReadonlyMap<string, unknown>,
+  self: MiddlewareHandler,
+): void {
+  const registered = new Set(app.routes.map((route) => `${route.method} ${route.path}`));
+  for (const name of rows.keys()) {
+    if (!registered.has(name) && !registered.has(name.replace(/^HEAD /u, 'GET '))) {
+      throw new TypeError(`guard: no route \`${name}\``);
+    }
+  }
+  const own = app.routes.findIndex((route) => route.handler === self);
+  const before = app.routes.slice(0, Math.max(own, 0)).find((route) => !mayPassOn(route));
+  if (own < 0 || before !== undefined) {
+    throw new TypeError('guard: must be registered on this app, before every handler');
+  }
+}
+
+/** Hono has one kind of handler; only one that takes `next` can be a middleware. */
+function mayPassOn(route: { readonly handler: { readonly length: number } }): boolean {
+  return route.handler.length >= 2;
+}
+
+/** The row of the one route that will run, and the parameters that its handler will see. */
+function findRow(
+  c: Context,
+  rows: ReadonlyMap<string, RouteRow | 'public'>,
+): { readonly row: RouteRow | 'public'; readonly params: Record<string, string> } {
+  const found = new Map<string, number>();
+  let others = false;
+  for (const [index, route] of matchedRoutes(c).entries()) {
+    if (index <= c.req.routeIndex) continue;
+    if (route.method === 'ALL') {
+      if (mayPassOn(route)) continue;
+      throw new Refusal('route_unmapped', 'handler for all methods would run');
+    }
+    others ||= route.method !== c.req.method;
+    found.set(`${c.req.method} ${route.path}`, index);
+    if (!mayPassOn(route)) break;
+  }
+  const [first, second] = [...found];
+  if (first === undefined) throw new Refusal('route_unknown', 'no route');
+  if (second !== undefined) throw new Refusal('route_unmapped', 'handlers of more than one route would run');
+  const [name, index] = first;
+  const row = rows.get(name);
+  if (row === undefined) {
+    throw new Refusal(others ? 'route_method_unmapped' : 'route_unmapped', 'route has no row');
+  }
+  return { row, params: paramsAt(c, index) };
+}
+
+function paramsAt(c: Context, index: number): Record<string, string> {
+  const own = c.req.routeIndex;
+  c.req.routeIndex = index;
+  try {
+    return c.req.param();
+  } finally {
+    c.req.routeIndex = own;
+  }
+}
+
+async function readWire(c: Context, options: HttpOptions): Promise<WireRequest> {
+  const incoming = readIncoming(c.env);
+  const prefix = options.publicPathPrefix ?? '';
+  if (incoming === undefined) {
+    const headers = [...c.req.raw.headers];
+    return wireOf(c.req.raw, headers, await readBody(c, headers, undefined, options), prefix);
+  }
+  const wire = wireOfNode(incoming, prefix);
+  const body = await readBody(c, wire.headers, incoming, options);
+  if (incoming.rawTrailers.length > 0) throw new Refusal('content_refused', 'content ended in trailers');
+  return { ...wire, body };
+}
+
+/** Reads the content once and leaves it where `c.req.json()` and the like look first. */
+async function readBody(
+  c: Context,
+  headers: WireRequest['headers'],
+  incoming: NodeIncoming | undefined,
+  options: HttpOptions,
+): Promise<Uint8Array> {
+  const cap = options.maxBodyBytes ?? limits.defaultMaxBodyBytes;
+  const length = announcedLength(c.req.method, headers, cap);
+  if (c.req.method === 'GET' || c.req.method === 'HEAD' || length === 0) return new Uint8Array(0);
+  if (length !== undefined && incoming !== undefined) {
+    const body = new Uint8Array(await c.req.arrayBuffer());
+    if (body.length > cap) throw new Refusal('content_too_large', 'content is too large');
+    return body;
+  }
+  const body = await readCapped(c.req.raw.body, cap);
+  Object.assign(c.req.bodyCache, { arrayBuffer: Promise.resolve(body.buffer) });
+  return body;
+}
+
+/** Answers what the guard itself serves: resource metadata and the stop path. */
+async function answerOwn(c: Context, options: HttpOptions): Promise<Response | undefined> {
+  const { protectedResource, stop } = options;
+  if (stop !== undefined && c.req.method === 'POST' && c.req.path === stop.path) {
+    await acceptStop(c.req.raw.body, stop.accept);
+    return new Response(null, { status: 204 });
+  }
+  if (protectedResource === undefined || c.req.method !== 'GET') return undefined;
+  if (c.req.path !== resourceMetadataUrl(protectedResource.resource).pathname) return undefined;
+  return new Response(resourceMetadata(protectedResource), {
+    headers: { 'content-type': 'application/json' },
+  });
+}
+
+function responseOf(problem: Problem): Response {
+  return new Response(problem.body, { status: problem.status, headers: problem.headers });
+}

@@ -1,0 +1,115 @@
+import type { Access, RouteOptions, WireRequest } from '../access.ts';
+import { type CodeEntry, describeCode, Refusal } from '../errors.ts';
+import type { Nonces } from '../proof/nonce.ts';
+import type { ProtectedResource } from './metadata.ts';
+import { type DenialReason, type Problem, problemOfDenial, problemOfError } from './problem.ts';
+
+/** What an adapter needs of a verifier. `createVerifier` returns one. */
+export interface Decider<Grant> {
+  decide(request: WireRequest, access: Access, options?: RouteOptions): Promise<AdapterDecision<Grant>>;
+  /** Issues the `DPoP-Nonce` that goes with `use_dpop_nonce`; the same object must check it. */
+  readonly nonces?: Nonces;
+}
+
+export type AdapterDecision<Grant> =
+  | { readonly allowed: true; readonly grant: Grant }
+  | { readonly allowed: false; readonly reasons: readonly DenialReason[] };
+
+/** A request as a row of the table sees it. Nothing is verified yet: what a row returns only counts if the proof holds. */
+export interface MappedRequest {
+  readonly method: string;
+  /** Raw path, as verified. */
+  readonly path: string;
+  /** Decoded path parameters of the matched route. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  /** The very bytes that the proof's `content_digest` covers. */
+  readonly body: Uint8Array;
+  /** The content as JSON. @throws {Refusal} `route_input_invalid`. */
+  json(): unknown;
+  /** A parameter that must be there. @throws {Refusal} `route_input_invalid`. */
+  param(name: string): string;
+}
+
+/** One route: what it asks the policy. */
+export interface RouteRow extends RouteOptions {
+  /** Id of a Cedar action of the published schema. */
+  readonly action: string;
+  /** The resource, with every ancestor. May look it up in the API's own data. */
+  readonly resource: (request: MappedRequest) => Access['resource'] | Promise<Access['resource']>;
+  readonly context?: (request: MappedRequest) => NonNullable<Access['context']>;
+}
+
+export interface HttpOptions {
+  /** Largest content, bytes. Default `limits.defaultMaxBodyBytes`. */
+  readonly maxBodyBytes?: number;
+  /** A path prefix that a reverse proxy removed: it is put back before the proof is compared. `/api`, no trailing slash. */
+  readonly publicPathPrefix?: string;
+  /** Served at its well-known path and named in every challenge. */
+  readonly protectedResource?: ProtectedResource;
+  /** Path that takes `POST {"leaf": …}`: an admin-signed restriction, without the issuer. The leaf authenticates itself. */
+  readonly stop?: { readonly path: string; readonly accept: (leaf: string) => void | Promise<void> };
+  /** Told of every failure that is not a refusal (a mapper that threw); the caller learns only `internal_error`. */
+  readonly onError?: (error: unknown) => void;
+}
+
+/**
+ * Maps and decides one request. Never throws: whatever goes wrong is a problem to answer with (law 4).
+ */
+export async function decideRow<Grant>(
+  verifier: Decider<Grant>,
+  row: RouteRow,
+  mapped: MappedRequest,
+  wire: WireRequest,
+  options: HttpOptions,
+): Promise<{ readonly grant: Grant } | { readonly problem: Problem }> {
+  try {
+    const access: Access = {
+      action: row.action,
+      resource: await row.resource(mapped),
+      ...(row.context === undefined ? {} : { context: row.context(mapped) }),
+    };
+    const decision = await verifier.decide(wire, access, row);
+    if (decision.allowed) return { grant: decision.grant };
+    return { problem: problemOfDenial(decision.reasons, options) };
+  } catch (error) {
+    return { problem: problemOf(error, verifier, options) };
+  }
+}
+
+/** The answer to anything thrown; failures that are not refusals go to `onError` and say nothing to the caller. */
+export function problemOf(error: unknown, verifier: Decider<unknown>, options: HttpOptions): Problem {
+  if (!(error instanceof Refusal)) options.onError?.(error);
+  const problem = problemOfError(error, options);
+  const wantsNonce = describe(error)?.oauth === 'use_dpop_nonce';
+  if (!wantsNonce || verifier.nonces === undefined) return problem;
+  return { ...problem, headers: { ...problem.headers, 'dpop-nonce': verifier.nonces.issue() } };
+}
+
+function describe(error: unknown): CodeEntry | undefined {
+  return error instanceof Refusal ? describeCode(error.code) : undefined;
+}
+
+/** @throws {Refusal} from `json` and `param`, see {@link MappedRequest}. */
+export function mapRequest(wire: WireRequest, params: Readonly<Record<string, string>>): MappedRequest {
+  const mark = wire.target.indexOf('?');
+  return {
+    method: wire.method,
+    path: mark < 0 ? wire.target : wire.target.slice(0, mark),
+    params,
+    query: new URLSearchParams(mark < 0 ? '' : wire.target.slice(mark + 1)),
+    body: wire.body,
+    json: () => {
+      try {
+        return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(wire.body));
+      } catch {
+        throw new Refusal('route_input_invalid', 'content is not JSON');
+      }
+    },
+    param: (name) => {
+      const value = Object.hasOwn(params, name) ? params[name] : undefined;
+      if (value === undefined) throw new Refusal('route_input_invalid', `no path parameter \`${name}\``);
+      return value;
+    },
+  };
+}

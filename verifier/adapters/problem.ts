@@ -1,0 +1,83 @@
+import { describeCode, Refusal } from '../errors.ts';
+import { type ProtectedResource, resourceMetadataUrl } from './metadata.ts';
+
+/** An answer in the form of RFC 9457, ready for any framework. */
+export interface Problem {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** One reason of a denial, as the decision gives it. */
+export interface DenialReason {
+  /** Which layer said no: `policy`, `limits`, … */
+  readonly layer: string;
+  readonly code: string;
+  /** Shown to the caller; only the admin layer has one (F27). */
+  readonly reason?: string;
+}
+
+export interface ChallengeOptions {
+  readonly protectedResource?: ProtectedResource;
+}
+
+const algorithms = 'EdDSA Ed25519 ES256';
+
+/** A policy's no: 403 with every reason. */
+export function problemOfDenial(reasons: readonly DenialReason[], options: ChallengeOptions): Problem {
+  const first = reasons[0];
+  return render(403, {
+    code: first?.code ?? 'denied',
+    title: 'the policy denies this request',
+    layer: first?.layer ?? 'policy',
+    ...(first?.reason === undefined ? {} : { detail: first.reason }),
+    reasons,
+    challenge: undefined,
+    options,
+  });
+}
+
+/** A refusal, or anything else that was thrown: then `internal_error`, without detail. */
+export function problemOfError(error: unknown, options: ChallengeOptions): Problem {
+  const code = error instanceof Refusal ? error.code : 'internal_error';
+  const entry = describeCode(code);
+  return render(entry.status, {
+    code,
+    title: entry.meaning,
+    layer: 'verifier',
+    ...(error instanceof Refusal ? { detail: error.message } : {}),
+    challenge: entry.status === 401 ? (entry.oauth ?? '') : undefined,
+    options,
+  });
+}
+
+interface Content {
+  readonly code: string;
+  readonly title: string;
+  readonly layer: string;
+  readonly detail?: string;
+  readonly reasons?: readonly DenialReason[];
+  /** `error` of the challenge; empty for a challenge without one; absent for no challenge. */
+  readonly challenge: string | undefined;
+  readonly options: ChallengeOptions;
+}
+
+function render(status: number, content: Content): Problem {
+  const { challenge, options, ...members } = content;
+  const headers: Record<string, string> = {
+    'content-type': 'application/problem+json',
+    'cache-control': 'no-store',
+  };
+  if (challenge !== undefined) headers['www-authenticate'] = challengeOf(challenge, options);
+  return { status, headers, body: JSON.stringify({ type: 'about:blank', status, ...members }) };
+}
+
+/** RFC 9449 section 7.1. A request without credentials gets no `error` (RFC 6750 section 3). */
+function challengeOf(error: string, options: ChallengeOptions): string {
+  const parts = error === '' ? [] : [`error="${error}"`];
+  parts.push(`algs="${algorithms}"`);
+  if (options.protectedResource !== undefined) {
+    parts.push(`resource_metadata="${resourceMetadataUrl(options.protectedResource.resource).href}"`);
+  }
+  return `DPoP ${parts.join(', ')}`;
+}
