@@ -1,0 +1,120 @@
+import {
+  createSigner,
+  type Ports,
+  type PrivateJwk,
+  Refusal,
+  type Signer,
+  systemPorts,
+} from '@bulla/verifier';
+import { type AuthorizationDetail, parseAuthorizationDetails } from '@bulla/verifier/envelope';
+import { AgentError } from './errors.ts';
+
+export interface AgentOptions {
+  /** Issuer identifier, with the account's path: `https://issuer.example/a/acct_…`. https, or http on loopback. */
+  readonly issuer: string;
+  /** The agent's id in the trust log, `agt_…`. */
+  readonly clientId: string;
+  /** The agent's key, which the log knows: a private JWK (Ed25519 or P-256), or whatever can sign with it. */
+  readonly key: PrivateJwk | Signer;
+  /** Audience or audiences (1 to 8) the envelope is for, as registered in the log. */
+  readonly resource: string | readonly string[];
+  /**
+   * Origins (`https://api.example`) the envelope may be sent to. By default those of the audiences, which must then
+   * be http(s) URLs.
+   */
+  readonly origins?: readonly string[];
+  /** What to ask for (RFC 9396). The agent adds it as a narrowing block of its own, so that a mint cannot drop it. */
+  readonly authorizationDetails?: readonly AuthorizationDetail[];
+  /** Header fields that the API wants bound into each proof, beside `content-type`. */
+  readonly bindHeaders?: readonly string[];
+  /** Renew when less than this is left of an envelope's life, seconds. Default 30, and never more than half its life. */
+  readonly renewBeforeSeconds?: number;
+  /** Give an exchange up after this long, seconds. Default 10. */
+  readonly exchangeTimeoutSeconds?: number;
+  readonly ports?: Ports;
+}
+
+export interface AgentConfig {
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly signer: Signer;
+  readonly resources: readonly string[];
+  readonly origins: ReadonlySet<string>;
+  readonly details: readonly AuthorizationDetail[];
+  readonly bindHeaders: readonly string[];
+  readonly renewBeforeSeconds: number;
+  readonly exchangeTimeoutSeconds: number;
+  readonly ports: Ports;
+}
+
+const invalid = (message: string, cause?: unknown): AgentError =>
+  new AgentError('config_invalid', message, { cause });
+
+/** @throws {AgentError} `config_invalid`. */
+export function readConfig(options: AgentOptions): AgentConfig {
+  const issuer = readUrl(options.issuer, 'issuer');
+  if (issuer.search !== '' || issuer.hash !== '') throw invalid('`issuer` has a query or fragment');
+  if (options.clientId === '') throw invalid('`clientId` is empty');
+  const resources = typeof options.resource === 'string' ? [options.resource] : [...options.resource];
+  if (resources.length === 0 || resources.length > 8)
+    throw invalid('`resource` does not name 1 to 8 audiences');
+  return {
+    issuer: options.issuer,
+    clientId: options.clientId,
+    signer: readSigner(options.key),
+    resources,
+    origins: new Set(readOrigins(options.origins, resources)),
+    details: readDetails(options.authorizationDetails ?? []),
+    bindHeaders: (options.bindHeaders ?? []).map((name) => name.toLowerCase()),
+    renewBeforeSeconds: readSeconds(options.renewBeforeSeconds ?? 30, 'renewBeforeSeconds'),
+    exchangeTimeoutSeconds: readSeconds(options.exchangeTimeoutSeconds ?? 10, 'exchangeTimeoutSeconds'),
+    ports: options.ports ?? systemPorts,
+  };
+}
+
+function readSigner(key: PrivateJwk | Signer): Signer {
+  if ('sign' in key) return key;
+  try {
+    return createSigner(key);
+  } catch (cause) {
+    throw invalid('`key` is neither a private JWK (Ed25519, P-256) nor a signer', cause);
+  }
+}
+
+function readOrigins(
+  origins: readonly string[] | undefined,
+  resources: readonly string[],
+): readonly string[] {
+  if (origins === undefined) return resources.map((resource) => readUrl(resource, 'resource').origin);
+  for (const origin of origins) {
+    if (readUrl(origin, 'origins').origin !== origin) throw invalid('`origins` holds more than an origin');
+  }
+  return origins;
+}
+
+function readDetails(details: readonly AuthorizationDetail[]): readonly AuthorizationDetail[] {
+  if (details.length === 0) return [];
+  try {
+    return parseAuthorizationDetails(details);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    throw invalid(`\`authorizationDetails\`: ${error.message}`);
+  }
+}
+
+function readSeconds(value: number, name: string): number {
+  if (!Number.isFinite(value) || value <= 0) throw invalid(`\`${name}\` is not a positive number of seconds`);
+  return value;
+}
+
+const loopback = new Set(['127.0.0.1', '[::1]', 'localhost']);
+
+/** An http(s) URL to which a secret may be sent. @throws {AgentError} `config_invalid`. */
+export function readUrl(text: string, name: string): URL {
+  if (!URL.canParse(text)) throw invalid(`\`${name}\` is not a URL`);
+  const url = new URL(text);
+  const safe = url.protocol === 'https:' || (url.protocol === 'http:' && loopback.has(url.hostname));
+  if (!safe) throw invalid(`\`${name}\` is neither https nor http on loopback`);
+  if (url.username !== '' || url.password !== '') throw invalid(`\`${name}\` carries a password`);
+  return url;
+}

@@ -1,0 +1,61 @@
+/** Every way in which this package fails by itself. A code, once released, keeps its name and its meaning. */
+export const agentCodes = {
+  config_invalid: { retry: false, meaning: 'an option of the agent is missing or malformed' },
+  issuer_unreachable: { retry: true, meaning: 'the issuer did not answer, or answered 5xx or 429' },
+  issuer_metadata_invalid: {
+    retry: false,
+    meaning: 'the issuer described itself wrongly or names another issuer',
+  },
+  exchange_refused: { retry: false, meaning: 'the issuer refused the exchange; `reason` holds its code' },
+  exchange_answer_invalid: { retry: false, meaning: 'the issuer answered without a usable envelope' },
+  envelope_not_ours: {
+    retry: false,
+    meaning: 'the envelope is for another key, agent, audience or issuer, or has expired',
+  },
+  narrowing_missing: {
+    retry: false,
+    meaning: 'the envelope is sealed and does not carry the limits that were asked for',
+  },
+  origin_not_allowed: { retry: false, meaning: 'the URL is outside the origins configured for this agent' },
+  header_reserved: {
+    retry: false,
+    meaning: 'the request brings an `Authorization` or `DPoP` field of its own',
+  },
+  redirect_refused: {
+    retry: false,
+    meaning: 'the API answered with a redirect: a proof is good for one URL only',
+  },
+  request_not_provable: { retry: false, meaning: 'the URL has a form that no guarded route accepts' },
+} as const;
+
+export type AgentCode = keyof typeof agentCodes;
+
+/** The message is lower case, one line, and never quotes a token, key or claim value. */
+export class AgentError extends Error {
+  override readonly name = 'AgentError';
+  readonly code: AgentCode;
+  /** The other side's code (OAuth `error` or problem `code`), where it gave one. */
+  readonly reason: string | undefined;
+  /** HTTP status of the other side's answer, where there was one. */
+  readonly status: number | undefined;
+
+  constructor(
+    code: AgentCode,
+    message: string,
+    details: {
+      readonly reason?: string | undefined;
+      readonly status?: number;
+      readonly cause?: unknown;
+    } = {},
+  ) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.reason = details.reason;
+    this.status = details.status;
+  }
+
+  /** True where the same call may succeed later without a change. */
+  get retry(): boolean {
+    return agentCodes[this.code].retry;
+  }
+}

@@ -1,0 +1,50 @@
+import type { AgentConfig } from './config.ts';
+import { acceptEnvelope, type HeldEnvelope } from './envelope.ts';
+import { AgentError } from './errors.ts';
+import { exchange } from './exchange.ts';
+import { discoverTokenEndpoint } from './metadata.ts';
+import type { OriginNonces } from './nonces.ts';
+
+/** Keeps one envelope fresh. However many calls wait, at most one exchange is under way. */
+export interface Holder {
+  /** The held envelope, renewed when little of its life is left. @throws {AgentError} as `exchange` and `acceptEnvelope`. */
+  current(): Promise<HeldEnvelope>;
+  /** Another envelope than `stale`, which an API no longer takes. */
+  replace(stale: HeldEnvelope): Promise<HeldEnvelope>;
+}
+
+export function createHolder(config: AgentConfig, nonces: OriginNonces): Holder {
+  let held: HeldEnvelope | undefined;
+  let pending: Promise<HeldEnvelope> | undefined;
+  let endpoint: URL | undefined;
+
+  const renew = async (): Promise<HeldEnvelope> => {
+    endpoint ??= await discoverTokenEndpoint(config);
+    held = acceptEnvelope(config, await exchange(config, endpoint, nonces));
+    return held;
+  };
+  const renewOnce = (): Promise<HeldEnvelope> => {
+    pending ??= renew().finally(() => {
+      pending = undefined;
+    });
+    return pending;
+  };
+  return {
+    current: async () => {
+      const now = config.ports.now();
+      if (held === undefined || held.expiresAt <= now) return renewOnce();
+      const margin = Math.min(config.renewBeforeSeconds, (held.expiresAt - held.issuedAt) / 2);
+      if (held.expiresAt - now > margin) return held;
+      const usable = held;
+      try {
+        return await renewOnce();
+      } catch (error) {
+        // An issuer that cannot be reached must not stop an agent whose envelope still holds.
+        if (error instanceof AgentError && error.retry && usable.expiresAt > config.ports.now())
+          return usable;
+        throw error;
+      }
+    },
+    replace: (stale) => (held !== undefined && held !== stale ? Promise.resolve(held) : renewOnce()),
+  };
+}

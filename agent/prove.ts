@@ -1,0 +1,70 @@
+import { Refusal } from '@bulla/verifier';
+import { createProof } from '@bulla/verifier/envelope';
+import type { AgentConfig } from './config.ts';
+import type { HeldEnvelope } from './envelope.ts';
+import { AgentError } from './errors.ts';
+import type { OriginNonces } from './nonces.ts';
+
+/** One request as it will be sent. */
+export interface RequestToProve {
+  readonly method: string;
+  /** Absolute URL, within the agent's origins. */
+  readonly url: string | URL;
+  readonly body?: Uint8Array | string | undefined;
+  /** All header fields; only `content-type` and the agent's `bindHeaders` are bound. Names in any case. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Header fields that make a request provable, once. */
+export interface ProofHeaders {
+  readonly authorization: string;
+  readonly dpop: string;
+}
+
+export type Prover = (request: RequestToProve, held: HeldEnvelope) => ProofHeaders;
+
+export function createProver(config: AgentConfig, nonces: OriginNonces): Prover {
+  const bound = new Set(['content-type', ...config.bindHeaders]);
+  return ({ method, url, body, headers = {} }, held) => {
+    const target = requireAllowedOrigin(config, url);
+    const nonce = nonces.get(target.origin);
+    const hasBody = body !== undefined && body.length > 0;
+    const fields = Object.entries(headers)
+      .map(([name, value]) => [name.toLowerCase(), value] as const)
+      .filter(([name]) => bound.has(name) && (name !== 'content-type' || hasBody));
+    try {
+      const dpop = createProof({
+        method,
+        url: target,
+        envelope: held.text,
+        signer: config.signer,
+        now: config.ports.now(),
+        headers: Object.fromEntries(fields),
+        ...(hasBody && { body }),
+        ...(nonce !== undefined && { nonce }),
+      });
+      return { authorization: `DPoP ${held.text}`, dpop };
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      throw new AgentError('request_not_provable', error.message, { reason: error.code });
+    }
+  };
+}
+
+/**
+ * The envelope goes to no other origin: a server that received it could not spend it, but would learn who may do what.
+ *
+ * @throws {AgentError} `origin_not_allowed`.
+ */
+export function requireAllowedOrigin(config: AgentConfig, url: string | URL): URL {
+  if (typeof url === 'string' && !URL.canParse(url))
+    throw new AgentError('request_not_provable', 'not an absolute URL');
+  const target = new URL(url);
+  if (!config.origins.has(target.origin)) {
+    throw new AgentError(
+      'origin_not_allowed',
+      `\`${target.origin}\` is not an origin of this agent's audiences`,
+    );
+  }
+  return target;
+}
