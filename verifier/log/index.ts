@@ -1,3 +1,4 @@
+export { apply, type Change, genesisPosition, nextPosition, type Position } from './apply.ts';
 export {
   type Checkpoint,
   checkpointText,
@@ -7,6 +8,21 @@ export {
   type VerifiedCheckpoint,
   verifyCheckpoint,
 } from './checkpoint.ts';
+export {
+  accountIdOf,
+  agentIdOf,
+  type EntryDraft,
+  leafHash,
+  parseEntry,
+  parseRequest,
+  principalIdOf,
+  type RequestDraft,
+  signEntry,
+  signRequest,
+  type UnverifiedEntry,
+  type UnverifiedRequest,
+} from './entry.ts';
+export { groupsOf } from './groups.ts';
 export {
   CompactRange,
   consistencyProof,
@@ -23,7 +39,20 @@ export {
 } from './merkle.ts';
 export { type NoteSignature, noteKeyId, parseNote, type UnverifiedNote, writeNote } from './note.ts';
 export type { Lease, Operation } from './operations.ts';
-export type { Read, Records } from './records.ts';
+export { audienceKey, type Rank, type Read, type Records, revokedKey } from './records.ts';
+export { leasable, permitted } from './rules/permitted.ts';
+export { cosign } from './signed.ts';
+export {
+  adminIsLive,
+  agentIsLive,
+  deedStands,
+  keyIsLive,
+  liveAgent,
+  liveDelegate,
+  liveKey,
+  livePrincipal,
+  principalIsLive,
+} from './standing.ts';
 export { emptyStateRoot, StateMap, type StateProof, verifyStateProof } from './state-map.ts';
 export {
   hashTile,

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Json, JsonObject } from '../json.ts';
 import type { PublicJwk } from '../keys.ts';
 import type { Lease } from './operations.ts';
@@ -124,4 +125,18 @@ export interface AudienceRecord {
 
 export interface RevokedRecord {
   readonly exp: number;
+}
+
+/** Map key of an audience: URLs hold characters that map keys do not. */
+export function audienceKey(audience: string): `audience/${string}` {
+  return `audience/${digest(audience)}`;
+}
+
+/** Map key under which a single capability is void. */
+export function revokedKey(jti: string): `revoked/${string}` {
+  return `revoked/${digest(jti)}`;
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('base64url');
 }

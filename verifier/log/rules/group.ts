@@ -1,0 +1,80 @@
+import { Refusal } from '../../errors.ts';
+import { closureOf, requireWritableGroup } from '../groups.ts';
+import type { Proposal } from '../proposal.ts';
+import type { GroupRecord } from '../records.ts';
+import { principalOf } from './principal.ts';
+import type { Rules } from './rule.ts';
+
+export const groupRules: Rules<'group.create' | 'group.delete' | 'member.add' | 'member.remove'> = {
+  'group.create': (proposal, op) => {
+    if (proposal.read(`group/${op.group}`) !== undefined) {
+      throw new Refusal('rule_group_known', 'group name was used before');
+    }
+    proposal.put(`group/${op.group}`, { status: 'active', protected: op.protected, parents: [] });
+  },
+
+  'group.delete': (proposal, op) => {
+    const group = requireGroup(proposal, op.group);
+    proposal.put(`group/${op.group}`, { ...group, status: 'deleted' });
+  },
+
+  'member.add': (proposal, op) => {
+    requireGroup(proposal, op.group);
+    requireWritable(proposal, op.group, op.member);
+    change(proposal, op.member, (groups) => {
+      if (groups.includes(op.group)) throw new Refusal('rule_member_known', 'already in this group');
+      return [...groups, op.group].sort();
+    });
+  },
+
+  'member.remove': (proposal, op) => {
+    requireGroup(proposal, op.group);
+    requireWritable(proposal, op.group, op.member);
+    change(proposal, op.member, (groups) => {
+      if (!groups.includes(op.group)) throw new Refusal('rule_member_unknown', 'not in this group');
+      return groups.filter((name) => name !== op.group);
+    });
+  },
+};
+
+/** @throws {Refusal} `rule_group_unknown`; also for a deleted one. */
+export function requireGroup(proposal: Proposal, name: string): GroupRecord {
+  const group = proposal.read(`group/${name}`);
+  if (group?.status !== 'active') throw new Refusal('rule_group_unknown', 'no such group');
+  return group;
+}
+
+function requireWritable(proposal: Proposal, group: string, member: string): void {
+  const { actor } = proposal;
+  if (actor.rank !== 'delegate') return;
+  // Nesting moves everybody in the inner group, whom the lease may not reach.
+  if (member.startsWith('group/')) {
+    throw new Refusal('rule_not_permitted', 'a delegate cannot nest groups');
+  }
+  requireWritableGroup(proposal.read, group, actor.lease.groups);
+}
+
+/** Rewrites the groups that a member is directly in. Does not touch `version`: directories write these all day. */
+function change(
+  proposal: Proposal,
+  member: string,
+  edit: (groups: readonly string[]) => readonly string[],
+): void {
+  const slash = member.indexOf('/');
+  const id = member.slice(slash + 1);
+  if (member.startsWith('principal/')) {
+    const person = principalOf(proposal, id);
+    if (person.status === 'deprovisioned') throw new Refusal('rule_status', 'person was deprovisioned');
+    const groups = edit(person.groups);
+    closureOf(proposal.read, groups);
+    proposal.put(`principal/${id}`, { ...person, groups });
+    return;
+  }
+  const group = requireGroup(proposal, id);
+  const parents = edit(group.parents);
+  if (closureOf(proposal.read, parents).has(id)) {
+    throw new Refusal('rule_group_cycle', 'a group would be in itself');
+  }
+  proposal.put(`group/${id}`, { ...group, parents });
+  closureOf(proposal.read, [id]);
+}

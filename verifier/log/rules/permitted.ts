@@ -1,0 +1,54 @@
+import type { OperationType } from '../operation-formats.ts';
+import type { Rank } from '../records.ts';
+
+/**
+ * Who may ask for each operation at all; the rules of each noun say under which conditions.
+ * `owner`: by a request of a person (or of an agent, about its own keys) that a delegate or an admin wraps.
+ * INVARIANT: no row with `delegate` lets a key, a policy, an audience or a group come into being, or a right come back
+ * that somebody of higher rank took away.
+ */
+export const permitted: Readonly<Record<OperationType, readonly Rank[]>> = {
+  'account.create': [],
+  'account.seal': ['admin'],
+  'account.rules': ['admin'],
+  'admin.add': ['admin'],
+  'admin.remove': ['admin'],
+  'delegate.grant': ['admin'],
+  'delegate.renew': ['admin'],
+  'delegate.revoke': ['admin'],
+  'log.key': ['admin'],
+  'principal.provision': ['admin', 'delegate'],
+  /** By request: of a sponsor. */
+  'principal.activate': ['admin', 'owner'],
+  'principal.suspend': ['admin', 'delegate'],
+  'principal.resume': ['admin', 'delegate'],
+  'principal.deprovision': ['admin', 'delegate'],
+  'agent.register': ['admin', 'owner'],
+  'agent.limit': ['admin', 'owner'],
+  'agent.suspend': ['admin', 'owner', 'delegate'],
+  'agent.resume': ['admin', 'owner', 'delegate'],
+  'agent.revoke': ['admin', 'owner', 'delegate'],
+  'key.add': ['admin', 'owner'],
+  'key.rotate': ['owner'],
+  'key.recover': ['admin'],
+  'key.revoke': ['admin', 'owner', 'delegate'],
+  'group.create': ['admin'],
+  'group.delete': ['admin'],
+  'member.add': ['admin', 'delegate'],
+  'member.remove': ['admin', 'delegate'],
+  'policy.publish': ['admin'],
+  'policy.overlap': ['admin'],
+  'policy.retire': ['admin'],
+  'audience.register': ['admin'],
+  'audience.retire': ['admin'],
+  'capability.revoke': ['admin', 'delegate'],
+};
+
+/** What a lease may list: the operations above that a delegate may sign, minting, and wrapping requests. */
+export const leasable: ReadonlySet<string> = new Set([
+  'capability.mint',
+  'request.relay',
+  ...Object.entries(permitted)
+    .filter(([, actors]) => actors.includes('delegate'))
+    .map(([type]) => type),
+]);
