@@ -332,6 +332,26 @@ export const codes = {
 
   // policy
   policy_unavailable: { status: 503, meaning: 'current policy set has not been fetched yet' },
+  policy_invalid: { status: 400, meaning: 'policy, schema or policy set is malformed' },
+  policy_too_deep: { status: 400, meaning: 'policy or schema is nested deeper than `maxPolicyDepth`' },
+  policy_set_too_large: { status: 400, meaning: 'policy set has too many policies or bytes' },
+  policy_not_valid: { status: 400, meaning: 'policy does not validate against the schema' },
+  policy_quarantined: { status: 503, meaning: 'these policies have made the policy engine fail before' },
+  policy_error: { status: 403, meaning: 'a policy could not be evaluated: an error is a deny' },
+  narrow_not_forbid: {
+    status: 401,
+    oauth: 'invalid_token',
+    meaning: 'a limit (of an envelope, an agent or a route) is not a `forbid`',
+  },
+  action_unknown: { status: 500, meaning: 'the route asks for an action that the schema does not have' },
+  entity_missing: { status: 500, meaning: 'an entity that policies depend on was not supplied' },
+  entity_invalid: { status: 500, meaning: 'an entity does not fit the schema or the limits' },
+  value_invalid: { status: 400, meaning: 'an attribute is unknown, missing or not of its declared type' },
+  request_not_in_schema: {
+    status: 500,
+    meaning: 'the schema does not allow this principal, action, resource and context together',
+  },
+  engine_failed: { status: 503, meaning: 'the policy engine failed and was replaced' },
 
   // decision
   trust_stale: {

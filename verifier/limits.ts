@@ -22,6 +22,17 @@ export const limits = {
   /** Preparsing costs about 140 µs a policy. */
   maxPoliciesPerSet: 1000,
   maxPolicySetBytes: 2_097_152,
+  /** An annotation is shown to people; this is a sentence or two. */
+  maxAnnotationLength: 500,
+  /** Names under which cedar-wasm holds preparsed slices and schemas: it never forgets one, so they are reused. */
+  maxPreparsed: 512,
+  maxLoadedSets: 64,
+  maxCachedNarrows: 4096,
+  maxQuarantined: 4096,
+  maxEntityIdLength: 512,
+  /** About 2 µs each to marshal. */
+  maxPrincipalGroups: 256,
+  maxSetElements: 1024,
   /** Cedar's marshalling costs about 22 µs an entity. */
   maxEntities: 64,
   /** A chain of 3,000 ancestors took cedar-wasm 7 s. */

@@ -1,0 +1,228 @@
+import type { EntityJson, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
+import type { Resource } from '../access.ts';
+import { type Code, Refusal } from '../errors.ts';
+import { limits } from '../limits.ts';
+import { type CedarContext, pickContext } from './context.ts';
+import { policySetDigest, readPolicySet } from './digest.ts';
+import type { PolicySetDocument } from './document.ts';
+import { makeParties, type Parties, type Principal, selectEntities } from './entities.ts';
+import { type Answer, Evaluator } from './evaluator.ts';
+import { type Narrow, readNarrow } from './narrow.ts';
+import { type ActionModel, findAction, type SchemaModel } from './schema.ts';
+import { buildSlice, type Labelled, type Slice, selectPolicies } from './slice.ts';
+import { Recent } from './slots.ts';
+
+/** A policy set that can be decided by. Only an engine makes one. */
+export interface LoadedSet {
+  readonly digest: string;
+  readonly document: PolicySetDocument;
+  readonly schema: SchemaModel;
+}
+
+export interface Question {
+  readonly principal: Principal;
+  /** Id of a Cedar action of the schema. */
+  readonly action: string;
+  readonly resource: Resource;
+  readonly context: CedarContext;
+}
+
+export type Layer = 'admin' | 'limits';
+
+/** A policy that decided. */
+export interface Reason {
+  readonly layer: Layer;
+  /** In the admin set the author's id; in the limits `<source>#<position>`, never what the policy calls itself. */
+  readonly policyId: string;
+  /** The policy's `@reason`: only of the admin layer, whose authors are trusted to be quoted. */
+  readonly reason?: string;
+}
+
+/** Why there was no clean answer. Always a deny. */
+export interface Fault {
+  readonly layer: Layer;
+  readonly code: Code;
+  readonly policyId?: string;
+}
+
+export interface Verdict {
+  readonly allowed: boolean;
+  /** Policies that decided: the permits of an allow, the forbids of a deny. Empty where nothing permitted. */
+  readonly reasons: readonly Reason[];
+  readonly errors: readonly Fault[];
+}
+
+export interface Engine {
+  /**
+   * Reads a policy set, builds it anew and checks that Cedar parses it. The same document object is read once, and
+   * later changes to it have no effect. Does NOT compare the digest with anything: the caller does (`set.digest`).
+   *
+   * @throws {Refusal} `policy_set_too_large`, `policy_invalid`, `policy_too_deep`, `policy_quarantined`, `engine_failed`.
+   */
+  load(document: PolicySetDocument): LoadedSet;
+  /**
+   * Reads the `forbid`s of one source (a block, an agent's limits, a route) and validates them against the set's
+   * schema. Results are kept by digest, a bounded number of them.
+   *
+   * @param source whose limits these are, as it shall appear in {@link Reason.policyId}.
+   * @throws {Refusal} `narrow_too_large`, `narrow_not_forbid`, `policy_invalid`, `policy_too_deep`, `policy_not_valid`,
+   *   `policy_quarantined`, `engine_failed`.
+   */
+  validateNarrow(set: LoadedSet, source: string, policies: readonly unknown[]): Narrow;
+  /** Asks the admin set. Never throws; whatever is not a clean allow is a deny. */
+  decide(set: LoadedSet, question: Question): Verdict;
+  /**
+   * Asks the limits: permit all, and every `forbid` given. Allowed where none is given or none covers the action.
+   * Never throws.
+   */
+  limits(set: LoadedSet, narrows: readonly Narrow[], question: Question): Verdict;
+}
+
+interface OwnSet extends LoadedSet {
+  readonly policies: readonly Labelled[];
+  readonly slices: Map<string, Slice | null>;
+}
+
+/** Makes an engine with a cedar-wasm instance of its own (20 ms, then a slow first call: warm it at start). */
+export function createEngine(): Engine {
+  return new CedarEngine(new Evaluator());
+}
+
+export class CedarEngine implements Engine {
+  readonly #evaluator: Evaluator;
+  readonly #byDocument = new WeakMap<PolicySetDocument, OwnSet>();
+  readonly #byDigest = new Recent<OwnSet>(limits.maxLoadedSets);
+  readonly #own = new WeakMap<LoadedSet, OwnSet>();
+  readonly #narrows = new Recent<Narrow>(limits.maxCachedNarrows);
+  readonly #limitSlices = new Recent<Slice | 'none'>(limits.maxPreparsed);
+
+  constructor(evaluator: Evaluator) {
+    this.#evaluator = evaluator;
+  }
+
+  load(given: PolicySetDocument): LoadedSet {
+    const known = this.#byDocument.get(given);
+    if (known !== undefined) return known;
+    const { document, schema } = readPolicySet(given);
+    const digest = policySetDigest(document);
+    const set = this.#byDigest.get(digest) ?? this.#make(digest, document, schema);
+    this.#byDigest.set(digest, set);
+    this.#byDocument.set(given, set);
+    return set;
+  }
+
+  #make(digest: string, document: PolicySetDocument, schema: SchemaModel): OwnSet {
+    this.#evaluator.checkSet(digest, document.policies, document.schema);
+    const policies = Object.entries(document.policies).map(([policyId, policy]) => ({ policyId, policy }));
+    const set: OwnSet = { digest, document, schema, policies, slices: new Map() };
+    this.#own.set(set, set);
+    return set;
+  }
+
+  validateNarrow(set: LoadedSet, source: string, policies: readonly unknown[]): Narrow {
+    const narrow = readNarrow(set.digest, source, policies);
+    const known = this.#narrows.get(narrow.key);
+    if (known !== undefined) return known;
+    const record = Object.create(null) as Record<string, PolicyJson>;
+    for (const [index, { policy }] of narrow.policies.entries()) record[`n${String(index)}`] = policy;
+    if (narrow.policies.length > 0) this.#evaluator.validate(narrow.key, record, set.document.schema);
+    this.#narrows.set(narrow.key, narrow);
+    return narrow;
+  }
+
+  decide(set: LoadedSet, question: Question): Verdict {
+    return this.#answer('admin', set, question, (own, action) => {
+      const known = own.slices.get(question.action);
+      if (known !== undefined) return known;
+      const selected = selectPolicies(own.schema, action, own.policies);
+      const slice =
+        selected.length === 0 ? null : buildSlice(own.digest, own.schema, action, selected, false);
+      own.slices.set(question.action, slice);
+      return slice;
+    });
+  }
+
+  limits(set: LoadedSet, narrows: readonly Narrow[], question: Question): Verdict {
+    if (narrows.every(({ policies }) => policies.length === 0)) return clear;
+    return this.#answer('limits', set, question, (own, action) => {
+      const base = narrows.map(({ key }) => key).join('\n');
+      const key = `${own.digest}\n${base}\n${question.action}`;
+      const known = this.#limitSlices.get(key);
+      if (known !== undefined) return known === 'none' ? null : known;
+      if (narrows.some((narrow) => narrow.setDigest !== own.digest)) {
+        throw new Refusal('policy_not_valid', 'limits were validated against another schema');
+      }
+      const selected = selectPolicies(
+        own.schema,
+        action,
+        narrows.flatMap(({ policies }) => policies),
+      );
+      const slice = selected.length === 0 ? null : buildSlice(base, own.schema, action, selected, true);
+      this.#limitSlices.set(key, slice ?? 'none');
+      return slice;
+    });
+  }
+
+  #answer(
+    layer: Layer,
+    set: LoadedSet,
+    question: Question,
+    findSlice: (own: OwnSet, action: ActionModel) => Slice | null,
+  ): Verdict {
+    let parties: Parties;
+    let entities: EntityJson[];
+    let slice: Slice | null;
+    try {
+      const own = this.#own.get(set);
+      if (own === undefined)
+        throw new Refusal('policy_unavailable', 'policy set was not loaded by this engine');
+      const action = findAction(own.schema, question.action);
+      if (action === undefined) throw new Refusal('action_unknown', 'action is not in the schema');
+      parties = makeParties(own.schema, question.principal, question.resource);
+      slice = findSlice(own, action);
+      if (slice === null) return layer === 'limits' ? clear : { allowed: false, reasons: [], errors: [] };
+      entities = selectEntities(slice.reads, parties, question.context);
+    } catch (error) {
+      return denied(layer, error instanceof Refusal ? error.code : 'engine_failed');
+    }
+    const answer = this.#evaluator.ask(slice.key, slice, {
+      principal: parties.principal.uid as { type: string; id: string },
+      resource: parties.resource.uid as { type: string; id: string },
+      context: pickContext(question.context, slice.reads.context),
+      entities,
+    });
+    return verdict(layer, slice, answer);
+  }
+}
+
+const clear: Verdict = { allowed: true, reasons: [], errors: [] };
+
+function denied(layer: Layer, code: Code): Verdict {
+  return { allowed: false, reasons: [], errors: [{ layer, code }] };
+}
+
+function verdict(layer: Layer, slice: Slice, answer: Answer): Verdict {
+  if (answer.fault !== null) {
+    const { code, erring } = answer.fault;
+    if (erring.length === 0) return denied(layer, code);
+    const errors = erring.map((id) => fault(layer, code, slice.labels.get(id)));
+    return { allowed: false, reasons: [], errors };
+  }
+  const reasons: Reason[] = [];
+  for (const id of answer.determining) {
+    const label = slice.labels.get(id);
+    if (label !== undefined) reasons.push(reasonOf(layer, label));
+    // The permit-all of the limits has no label; any other id is not ours.
+    else if (layer === 'admin' || id !== 'all') return denied(layer, 'engine_failed');
+  }
+  return { allowed: answer.allowed, reasons, errors: [] };
+}
+
+function fault(layer: Layer, code: Code, label: Labelled | undefined): Fault {
+  return label === undefined ? { layer, code } : { layer, code, policyId: label.policyId };
+}
+
+function reasonOf(layer: Layer, label: Labelled): Reason {
+  const quoted = layer === 'admin' ? label.policy.annotations?.['reason'] : undefined;
+  return { layer, policyId: label.policyId, ...(quoted === undefined ? {} : { reason: quoted }) };
+}

@@ -1,0 +1,148 @@
+import type { EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
+import type { Resource } from '../access.ts';
+import { Refusal } from '../errors.ts';
+import { canonicalJson } from '../json.ts';
+import { limits } from '../limits.ts';
+import type { CedarContext } from './context.ts';
+import type { Reads } from './reads.ts';
+import { type SchemaModel, uidKey } from './schema.ts';
+import { isId, isTypeName, makeRecord } from './values.ts';
+
+/** Who acts, with everything the trust log says about them that policies may read. */
+export interface Principal {
+  readonly type: string;
+  readonly id: string;
+  /** From the record. What the schema does not declare is left out. */
+  readonly attributes: Readonly<Record<string, unknown>>;
+  /** Every group, direct or not. Group entities themselves are not needed. */
+  readonly parents: readonly TypeAndId[];
+}
+
+/** What a decision is about, as Cedar entities. */
+export interface Parties {
+  readonly principal: EntityJson;
+  readonly resource: EntityJson;
+  /** The resource's ancestors, each with its own. */
+  readonly ancestors: readonly EntityJson[];
+}
+
+/**
+ * Makes the entities of a question, by the schema's types. An uid that is missing or malformed is refused: to Cedar
+ * an entity that is not there has no ancestors and no attributes, which silences every `forbid` about them.
+ *
+ * @throws {Refusal} `entity_missing`, `entity_invalid`, `value_invalid`.
+ */
+export function makeParties(schema: SchemaModel, principal: Principal, resource: Resource): Parties {
+  const ancestors = collectAncestors(resource);
+  const made = {
+    principal: makePrincipal(schema, principal),
+    resource: makeResource(schema, resource),
+    ancestors: ancestors.map((ancestor) => makeResource(schema, ancestor)),
+  };
+  if (ancestors.length + 2 > limits.maxEntities) throw new Refusal('entity_invalid', 'too many entities');
+  return made;
+}
+
+/**
+ * The entities that policies look into, and no others: marshalling costs about 20 µs each. Where policies follow
+ * references (`resource.owner.team`), every entity of such a type that is referred to must be among those given.
+ *
+ * @throws {Refusal} `entity_missing`, `entity_invalid`.
+ */
+export function selectEntities(reads: Reads, parties: Parties, context: CedarContext): EntityJson[] {
+  const { principal, resource, ancestors } = parties;
+  const same = sameUid(principal, resource);
+  const followed = reads.others === null || reads.others.size > 0;
+  const either = reads.principal || reads.resource;
+  const selected: EntityJson[] = [];
+  if (followed || reads.principal || (same && either)) selected.push(principal);
+  if (followed || reads.resource || (same && either)) selected.push(resource);
+  if (same && selected.length > 0) requireAgreement(selected.pop(), principal);
+  if (!followed) return selected;
+  selected.push(...ancestors);
+  requireReferences(reads, selected, context);
+  return selected;
+}
+
+function sameUid(one: EntityJson, other: EntityJson): boolean {
+  return uidKey(one.uid as TypeAndId) === uidKey(other.uid as TypeAndId);
+}
+
+/** A person may be the resource too; the log and the route must then say the same about them. */
+function requireAgreement(one: EntityJson | undefined, other: EntityJson): void {
+  if (canonicalJson(one) !== canonicalJson(other)) {
+    throw new Refusal('entity_invalid', 'principal and resource are one entity, described differently');
+  }
+}
+
+function requireReferences(reads: Reads, supplied: readonly EntityJson[], context: CedarContext): void {
+  const keys = new Set(supplied.map(({ uid }) => uidKey(uid as TypeAndId)));
+  if (keys.size !== supplied.length) throw new Refusal('entity_invalid', 'an entity is given twice');
+  const needed = new Set(reads.literals);
+  for (const { attrs } of supplied) collectReferences(attrs, reads.others, needed);
+  collectReferences(context, reads.others, needed);
+  for (const key of needed) {
+    if (!keys.has(key))
+      throw new Refusal('entity_missing', 'a policy looks into an entity that was not given');
+  }
+}
+
+function collectReferences(value: unknown, types: ReadonlySet<string> | null, into: Set<string>): void {
+  if (typeof value !== 'object' || value === null) return;
+  const uid = (value as { readonly __entity?: TypeAndId }).__entity;
+  if (uid === undefined) for (const item of Object.values(value)) collectReferences(item, types, into);
+  else if (types === null || types.has(uid.type)) into.add(uidKey(uid));
+}
+
+function makePrincipal(schema: SchemaModel, principal: Principal): EntityJson {
+  const uid = requireUid(principal, 'principal');
+  if (principal.parents.length > limits.maxPrincipalGroups) {
+    throw new Refusal('entity_invalid', 'principal is in too many groups');
+  }
+  return {
+    uid,
+    attrs: makeRecord(requireModel(schema, uid).shape, principal.attributes, 'principal', 'drop'),
+    parents: principal.parents.map((parent) => requireUid(parent, 'group')),
+  };
+}
+
+function makeResource(schema: SchemaModel, resource: Resource): EntityJson {
+  const uid = requireUid(resource, 'resource');
+  return {
+    uid,
+    attrs: makeRecord(requireModel(schema, uid).shape, resource.attributes ?? {}, 'resource'),
+    parents: collectAncestors(resource).map((ancestor) => requireUid(ancestor, 'ancestor')),
+  };
+}
+
+/** Every ancestor once, also those named inside an ancestor. */
+function collectAncestors(resource: Resource): readonly Resource[] {
+  const direct = resource.ancestors;
+  if (direct === undefined || direct.length === 0) return [];
+  const found = new Map<string, Resource>();
+  const open = [...direct];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    requireUid(next, 'ancestor');
+    const key = uidKey(next);
+    if (found.has(key)) continue;
+    found.set(key, next);
+    if (found.size > limits.maxAncestors) throw new Refusal('entity_invalid', 'too many ancestors');
+    open.push(...(next.ancestors ?? []));
+    if (open.length > limits.maxEntities) throw new Refusal('entity_invalid', 'too many ancestors');
+  }
+  return [...found.values()];
+}
+
+function requireUid(given: unknown, what: string): TypeAndId {
+  const uid = (given ?? {}) as { readonly type?: unknown; readonly id?: unknown };
+  if (!isTypeName(uid.type) || !isId(uid.id)) {
+    throw new Refusal('entity_missing', `${what} has no type or no id`);
+  }
+  return { type: uid.type, id: uid.id };
+}
+
+function requireModel(schema: SchemaModel, uid: TypeAndId) {
+  const model = schema.entities.get(uid.type);
+  if (model === undefined) throw new Refusal('entity_invalid', 'entity type is not in the schema');
+  return model;
+}
