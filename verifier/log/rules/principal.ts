@@ -8,7 +8,7 @@ import type { PrincipalRecord, Rank } from '../records.ts';
 import { livePrincipal } from '../standing.ts';
 import { requireGroup } from './group.ts';
 import type { Rules } from './rule.ts';
-import { keepKeys } from './subject-keys.ts';
+import { addKey, keepKeys } from './subject-keys.ts';
 
 export const principalRules: Rules<
   | 'principal.provision'
@@ -51,11 +51,11 @@ export const principalRules: Rules<
     const person = principalOf(proposal, op.principal);
     if (person.status !== 'pending') throw new Refusal('rule_status', 'person is not pending');
     if (actor.rank === 'owner') requireSponsor(proposal, actor.subject);
-    const key = proposal.enterKey(op.key, `principal/${op.principal}`);
+    const keys = addKey(proposal, [], op.key, `principal/${op.principal}`);
     proposal.putPrincipal(op.principal, person, {
       status: 'active',
       epoch: person.epoch + 1,
-      keys: [key],
+      keys,
       assurance: actor.rank === 'owner' ? 'sponsor' : 'admin',
     });
   },
