@@ -16,6 +16,7 @@ export {
   type PublicOrigins,
   readRequest,
 } from '../proof/request.ts';
+export { checkTokenProof, type TokenProofDemands } from '../proof/token.ts';
 export { type AuthorizationDetail, narrowTo, parseAuthorizationDetails } from './authorization.ts';
 export { type BlockClaims, signBlock } from './block.ts';
 export { type InspectedEnvelope, inspect } from './envelope.ts';

@@ -1,9 +1,8 @@
 import type { RouteOptions } from '../access.ts';
-import { parseJws, type UnverifiedJws } from '../envelope/jws.ts';
 import { Refusal } from '../errors.ts';
-import { isJsonObject, type JsonObject } from '../json.ts';
+import type { JsonObject } from '../json.ts';
 import type { PublicKey } from '../keys.ts';
-import { limits } from '../limits.ts';
+import { parseProof, readClaims, requireNonce, requireSignature, requireTime } from './claims.ts';
 import { contentDigest, envelopeDigest, queryDigest } from './content.ts';
 import { keyOf } from './key-cache.ts';
 import type { Nonces } from './nonce.ts';
@@ -30,8 +29,6 @@ export interface CheckedProof extends ProofUse {
   readonly boundHeaders: readonly string[];
 }
 
-const profile = { typ: 'dpop+jwt', members: ['jwk'] } as const;
-const knownClaims = new Set(['jti', 'htm', 'htu', 'iat', 'ath', 'nonce', 'htq', 'content_digest', 'htb']);
 const maxBoundHeaders = 16;
 
 /**
@@ -66,70 +63,6 @@ export function checkProof(request: PresentedRequest, demands: ProofDemands): Ch
     origin,
     boundHeaders,
   };
-}
-
-interface ProofClaims {
-  readonly jti: string;
-  readonly htm: string;
-  readonly htu: string;
-  readonly iat: number;
-  readonly ath: string | undefined;
-  readonly nonce: string | undefined;
-  readonly htq: string | undefined;
-  readonly content_digest: string | undefined;
-  readonly htb: JsonObject | undefined;
-}
-
-function parseProof(proof: string): UnverifiedJws {
-  try {
-    return parseJws(proof, profile);
-  } catch (cause) {
-    if (!(cause instanceof Refusal)) throw cause;
-    throw new Refusal('proof_malformed', `proof: ${cause.message}`, { cause });
-  }
-}
-
-function readClaims(payload: JsonObject): ProofClaims {
-  for (const name of Object.keys(payload)) {
-    if (!knownClaims.has(name)) throw new Refusal('proof_malformed', 'proof has an unknown claim');
-  }
-  const jti = requireText(payload, 'jti');
-  if (jti.length === 0 || Buffer.byteLength(jti) > limits.maxJtiBytes) {
-    throw new Refusal('proof_malformed', '`jti` is empty or too long');
-  }
-  const { iat, htb } = payload as { iat?: unknown; htb?: unknown };
-  if (typeof iat !== 'number') throw new Refusal('proof_malformed', '`iat` is not a number');
-  if (htb !== undefined && !isJsonObject(htb)) throw new Refusal('proof_malformed', '`htb` is not an object');
-  return {
-    jti,
-    htm: requireText(payload, 'htm'),
-    htu: requireText(payload, 'htu'),
-    iat,
-    ath: readText(payload, 'ath'),
-    nonce: readText(payload, 'nonce'),
-    htq: readText(payload, 'htq'),
-    content_digest: readText(payload, 'content_digest'),
-    htb,
-  };
-}
-
-function readText(payload: JsonObject, name: string): string | undefined {
-  const value = payload[name];
-  if (value !== undefined && typeof value !== 'string') {
-    throw new Refusal('proof_malformed', `\`${name}\` is not a string`);
-  }
-  return value;
-}
-
-function requireText(payload: JsonObject, name: string): string {
-  const value = readText(payload, name);
-  if (value === undefined) throw new Refusal('proof_malformed', `no \`${name}\``);
-  return value;
-}
-
-function requireTime(iat: number, now: number): void {
-  if (iat < now - limits.proofWindowSeconds) throw new Refusal('proof_time', 'proof is too old');
-  if (iat > now + limits.clockSkewSeconds) throw new Refusal('proof_time', 'proof is from the future');
 }
 
 /**
@@ -183,27 +116,12 @@ function requireHeaders(
   return bound.map(([name]) => name);
 }
 
-function requireNonce(nonce: string | undefined, nonces: Nonces | undefined): boolean {
-  if (nonce === undefined) return false;
-  if (nonces?.check(nonce) === true) return true;
-  throw new Refusal('proof_nonce_wrong', 'nonce is not of this process or has expired');
-}
-
 function requireKey(jwk: unknown, holder: PublicKey | string): PublicKey {
   const key = keyOf(jwk, holder);
   if (key.thumbprint !== (typeof holder === 'string' ? holder : holder.thumbprint)) {
     throw new Refusal('proof_key_mismatch', 'proof is by another key than the holder of the envelope');
   }
   return key;
-}
-
-function requireSignature(jws: UnverifiedJws, key: PublicKey): void {
-  if (!key.algorithms.includes(jws.header['alg'] as string)) {
-    throw new Refusal('proof_algorithm_wrong', '`alg` does not belong to the key');
-  }
-  if (!key.verify(jws.signingInput, jws.signature)) {
-    throw new Refusal('proof_signature_invalid', 'signature does not verify');
-  }
 }
 
 function requireContent(claimed: string | undefined, request: PresentedRequest, route: RouteOptions): void {

@@ -13,14 +13,14 @@ const cache = new Map<string, PublicKey>();
  *
  * @throws {Refusal} `proof_malformed` for a JWK that is private, of another kind, small-order or not canonical.
  */
-export function keyOf(jwk: unknown, expected: PublicKey | string): PublicKey {
+export function keyOf(jwk: unknown, expected: PublicKey | string | undefined): PublicKey {
   if (!isJsonObject(jwk)) throw new Refusal('proof_malformed', '`jwk` is not an object');
   requireMembers(jwk);
-  if (typeof expected !== 'string' && samePoint(jwk, expected)) return expected;
+  if (typeof expected === 'object' && samePoint(jwk, expected)) return expected;
   const cached = typeof jwk['x'] === 'string' ? cache.get(jwk['x']) : undefined;
   if (cached !== undefined && samePoint(jwk, cached)) return cached;
   const key = parse(jwk);
-  if (key.thumbprint === (typeof expected === 'string' ? expected : expected.thumbprint)) {
+  if (key.thumbprint === (typeof expected === 'object' ? expected.thumbprint : expected)) {
     if (cache.size >= maxCachedKeys) cache.clear();
     cache.set(key.jwk.x, key);
   }
