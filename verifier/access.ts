@@ -23,9 +23,10 @@ export interface Resource {
 export interface Access {
   /** Id of a Cedar action of the published schema. */
   readonly action: string;
-  readonly resource: Resource;
+  /** Called once the proof has been claimed: what it looks up is never looked up for a stranger. */
+  readonly resource: () => Resource | Promise<Resource>;
   /** Values for the context attributes that the schema declares for the action, beside the reserved ones. */
-  readonly context?: Readonly<Record<string, unknown>>;
+  readonly context?: () => Readonly<Record<string, unknown>> | Promise<Readonly<Record<string, unknown>>>;
 }
 
 /** Per route, fixed in code. */

@@ -354,6 +354,11 @@ export const codes = {
   engine_failed: { status: 503, meaning: 'the policy engine failed and was replaced' },
 
   // decision
+  policy_denied: {
+    status: 403,
+    oauth: 'insufficient_scope',
+    meaning: 'the policy or a limit denies this request',
+  },
   trust_stale: {
     status: 503,
     meaning: 'what the verifier knows of the trust log is older than this route allows',

@@ -1,5 +1,6 @@
 export type { Access, Resource, RouteOptions, WireRequest } from './access.ts';
 export { type Code, type CodeEntry, codes, describeCode, Refusal } from './errors.ts';
+export type { Grant } from './grant.ts';
 export {
   createSigner,
   generatePrivateJwk,
@@ -19,3 +20,5 @@ export {
   type ReplayStore,
   replayKey,
 } from './proof/replay.ts';
+export type { Reason, Receipt } from './receipt.ts';
+export { createVerifier, type Decision, type Verifier, type VerifierOptions } from './verify.ts';

@@ -53,13 +53,14 @@ export function createProofWorld(options: ProofWorldOptions = {}): ProofWorld {
           nonces,
         });
         await replay.claim(checked, now);
-        if (access.resource.id === 'forbidden') {
+        const { id } = await access.resource();
+        if (id === 'forbidden') {
           return {
             allowed: false,
-            reasons: [{ layer: 'policy', code: 'policy_denied', reason: 'not yours' }],
+            reasons: [{ layer: 'admin', policy: 'no', reason: 'not yours' }],
           };
         }
-        return { allowed: true, grant: { action: access.action, resource: access.resource.id } };
+        return { allowed: true, grant: { action: access.action, resource: id } };
       },
     },
   };

@@ -1,8 +1,9 @@
 import type { Access, RouteOptions, WireRequest } from '../access.ts';
 import { type CodeEntry, describeCode, Refusal } from '../errors.ts';
 import type { Nonces } from '../proof/nonce.ts';
+import type { Reason } from '../receipt.ts';
 import type { ProtectedResource } from './metadata.ts';
-import { type DenialReason, type Problem, problemOfDenial, problemOfError } from './problem.ts';
+import { type Problem, problemOfDenial, problemOfError } from './problem.ts';
 
 /** What an adapter needs of a verifier. `createVerifier` returns one. */
 export interface Decider<Grant> {
@@ -13,9 +14,9 @@ export interface Decider<Grant> {
 
 export type AdapterDecision<Grant> =
   | { readonly allowed: true; readonly grant: Grant }
-  | { readonly allowed: false; readonly reasons: readonly DenialReason[] };
+  | { readonly allowed: false; readonly reasons: readonly Reason[] };
 
-/** A request as a row of the table sees it. Nothing is verified yet: what a row returns only counts if the proof holds. */
+/** A request as a row of the table sees it. Its content is what the proof covers. */
 export interface MappedRequest {
   readonly method: string;
   /** Raw path, as verified. */
@@ -36,8 +37,8 @@ export interface RouteRow extends RouteOptions {
   /** Id of a Cedar action of the published schema. */
   readonly action: string;
   /** The resource, with every ancestor. May look it up in the API's own data. */
-  readonly resource: (request: MappedRequest) => Access['resource'] | Promise<Access['resource']>;
-  readonly context?: (request: MappedRequest) => NonNullable<Access['context']>;
+  readonly resource: (request: MappedRequest) => ReturnType<Access['resource']>;
+  readonly context?: (request: MappedRequest) => ReturnType<NonNullable<Access['context']>>;
 }
 
 export interface HttpOptions {
@@ -66,8 +67,8 @@ export async function decideRow<Grant>(
   try {
     const access: Access = {
       action: row.action,
-      resource: await row.resource(mapped),
-      ...(row.context === undefined ? {} : { context: row.context(mapped) }),
+      resource: () => row.resource(mapped),
+      ...(row.context !== undefined && { context: () => row.context?.(mapped) ?? {} }),
     };
     const decision = await verifier.decide(wire, access, row);
     if (decision.allowed) return { grant: decision.grant };

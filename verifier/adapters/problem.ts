@@ -1,4 +1,5 @@
 import { describeCode, Refusal } from '../errors.ts';
+import type { Reason } from '../receipt.ts';
 import { type ProtectedResource, resourceMetadataUrl } from './metadata.ts';
 
 /** An answer in the form of RFC 9457, ready for any framework. */
@@ -8,15 +9,6 @@ export interface Problem {
   readonly body: string;
 }
 
-/** One reason of a denial, as the decision gives it. */
-export interface DenialReason {
-  /** Which layer said no: `policy`, `limits`, … */
-  readonly layer: string;
-  readonly code: string;
-  /** Shown to the caller; only the admin layer has one (F27). */
-  readonly reason?: string;
-}
-
 export interface ChallengeOptions {
   readonly protectedResource?: ProtectedResource;
 }
@@ -24,12 +16,13 @@ export interface ChallengeOptions {
 const algorithms = 'EdDSA Ed25519 ES256';
 
 /** A policy's no: 403 with every reason. */
-export function problemOfDenial(reasons: readonly DenialReason[], options: ChallengeOptions): Problem {
+export function problemOfDenial(reasons: readonly Reason[], options: ChallengeOptions): Problem {
   const first = reasons[0];
-  return render(403, {
-    code: first?.code ?? 'denied',
-    title: 'the policy denies this request',
-    layer: first?.layer ?? 'policy',
+  const { status, meaning } = describeCode('policy_denied');
+  return render(status, {
+    code: 'policy_denied',
+    title: meaning,
+    layer: first?.layer ?? 'admin',
     ...(first?.reason === undefined ? {} : { detail: first.reason }),
     reasons,
     challenge: undefined,
@@ -56,7 +49,7 @@ interface Content {
   readonly title: string;
   readonly layer: string;
   readonly detail?: string;
-  readonly reasons?: readonly DenialReason[];
+  readonly reasons?: readonly Reason[];
   /** `error` of the challenge; empty for a challenge without one; absent for no challenge. */
   readonly challenge: string | undefined;
   readonly options: ChallengeOptions;

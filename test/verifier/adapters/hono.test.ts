@@ -60,7 +60,7 @@ describe('a Hono app behind the guard', () => {
     expect(response.headers.get('content-type')).toBe('application/problem+json');
     expect(await response.json()).toMatchObject({
       code: 'policy_denied',
-      layer: 'policy',
+      layer: 'admin',
       detail: 'not yours',
     });
   });

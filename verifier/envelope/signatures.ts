@@ -1,0 +1,78 @@
+import { type Code, Refusal } from '../errors.ts';
+import type { Json } from '../json.ts';
+import type { PublicKey } from '../keys.ts';
+import type { BlockClaims } from './block.ts';
+import { parseEnvelope, type UnverifiedEnvelope } from './envelope.ts';
+import { type UnverifiedJws, verifyJws } from './jws.ts';
+import type { RootClaims } from './root.ts';
+
+/**
+ * These bytes carry valid signatures, from the mint key named in the root down to the last holder. It says nothing
+ * about the present: leases, epochs, revocation, policy and clock are asked anew on each request (law 7, F29).
+ */
+export interface SignedEnvelope {
+  readonly mint: string;
+  readonly root: RootClaims;
+  readonly blocks: readonly (Omit<BlockClaims, 'cnf'> & { readonly holder: PublicKey })[];
+  readonly effective: UnverifiedEnvelope['effective'];
+  /** Every `narrow` with the block it came from, in order. */
+  readonly narrow: readonly { readonly block: number; readonly policy: Json }[];
+  /** The key that must sign the proof: the last one named. */
+  readonly holder: PublicKey;
+}
+
+export interface SignatureCache {
+  /**
+   * @param text the envelope, any size: capped inside.
+   * @param digest SHA-256 of `text`; the cache key, so that only these exact bytes are found again.
+   * @param keyOf public key for a thumbprint, from the trust log, whatever its present standing.
+   * @throws {Refusal} the codes of `parseEnvelope`, and `envelope_signature_invalid`.
+   */
+  open(text: string, digest: string, keyOf: (thumbprint: string) => PublicKey | undefined): SignedEnvelope;
+}
+
+/** A signature never becomes invalid, and a thumbprint names one key for ever: entries need no expiry, only a bound. */
+export function createSignatureCache(capacity: number): SignatureCache {
+  const opened = new Map<string, SignedEnvelope>();
+  return {
+    open: (text, digest, keyOf) => {
+      const known = opened.get(digest);
+      if (known !== undefined) return known;
+      const envelope = verifySignatures(parseEnvelope(text), keyOf);
+      if (opened.size >= capacity) opened.delete(opened.keys().next().value ?? '');
+      opened.set(digest, envelope);
+      return envelope;
+    },
+  };
+}
+
+function verifySignatures(
+  { root, blocks, effective }: UnverifiedEnvelope,
+  keyOf: (thumbprint: string) => PublicKey | undefined,
+): SignedEnvelope {
+  verifyBlock(root.jws, keyOf(root.mint), 'mint_not_trusted');
+  const first = keyOf(root.claims.cnf.jkt);
+  if (first === undefined) throw new Refusal('holder_key_not_live', 'holder key is not in the trust log');
+  let holder = first;
+  for (const block of blocks) {
+    verifyBlock(block.jws, holder, 'holder_key_not_live');
+    ({ holder } = block);
+  }
+  return {
+    mint: root.mint,
+    root: root.claims,
+    blocks: blocks.map((block) => ({ ...block.claims, holder: block.holder })),
+    effective,
+    narrow: effective.narrow.flatMap((policies, block) => policies.map((policy) => ({ block, policy }))),
+    holder,
+  };
+}
+
+function verifyBlock(jws: UnverifiedJws, key: PublicKey | undefined, unknown: Code): void {
+  if (key === undefined) throw new Refusal(unknown, 'signing key is not in the trust log');
+  try {
+    verifyJws(jws, key);
+  } catch (cause) {
+    throw new Refusal('envelope_signature_invalid', 'a block is not signed by the key before it', { cause });
+  }
+}

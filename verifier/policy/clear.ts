@@ -1,0 +1,160 @@
+import type { Resource, RouteOptions } from '../access.ts';
+import type { SignedEnvelope } from '../envelope/signatures.ts';
+import { Refusal } from '../errors.ts';
+import { groupsOf } from '../log/groups.ts';
+import type { TrustView } from '../log/view.ts';
+import type { Parties } from '../parties.ts';
+import type { PresentedRequest } from '../proof/request.ts';
+import type { Reason } from '../receipt.ts';
+import type { AudienceStanding } from '../standing.ts';
+import { buildContext, type ReservedContext, timeContext } from './context.ts';
+import { createEngine, type Verdict as EngineVerdict, type LoadedSet, type Question } from './engine.ts';
+import type { Narrow } from './narrow.ts';
+
+/** Everything the policy may know of one request. */
+export interface Case {
+  readonly envelope: SignedEnvelope;
+  readonly parties: Parties;
+  readonly standing: AudienceStanding;
+  readonly request: PresentedRequest;
+  readonly action: string;
+  readonly resource: Resource;
+  readonly context: Readonly<Record<string, unknown>> | undefined;
+  readonly route: RouteOptions;
+  /** Unix seconds. */
+  readonly now: number;
+}
+
+export interface Verdict {
+  readonly allowed: boolean;
+  readonly reasons: readonly Reason[];
+}
+
+export interface Clearance {
+  /**
+   * Asks the admins' set, and during an overlap the one before it, which must allow; then the limits, which must not
+   * forbid. The calls share nothing, so a limit can only take away (law 1). Every reason is collected.
+   *
+   * @throws {Refusal} `policy_unavailable`, and the engine's codes: an error in Cedar is never an allow.
+   */
+  clear(asked: Case): Verdict;
+}
+
+/** @param trust where policy sets and groups come from; asked anew on each request. */
+export function createClearance(trust: TrustView): Clearance {
+  const engine = createEngine();
+  // By identity of the list: those of a cached envelope, an agent's record and a route stay the same objects.
+  const narrows = new WeakMap<readonly unknown[], Map<string, Narrow>>();
+
+  const load = (digest: string): LoadedSet => {
+    const document = trust.policySet(digest);
+    if (document === undefined) throw new Refusal('policy_unavailable', 'current policy set is not here yet');
+    const set = engine.load(document);
+    if (set.digest !== digest) throw new Refusal('policy_unavailable', 'policy set is not the one published');
+    return set;
+  };
+  const narrowOf = (set: LoadedSet, source: string, policies: readonly unknown[]): Narrow => {
+    const known = narrows.get(policies) ?? new Map<string, Narrow>();
+    narrows.set(policies, known);
+    const key = `${set.digest} ${source}`;
+    const narrow = known.get(key) ?? engine.validateNarrow(set, source, policies);
+    if (known.size >= keptPerList) known.clear();
+    return known.set(key, narrow).get(key) ?? narrow;
+  };
+
+  return {
+    clear: (asked) => {
+      const { standing } = asked;
+      const set = load(standing.digest);
+      const question = questionFor(set, trust, asked);
+      const verdicts = [engine.decide(set, question)];
+      if (standing.overlapping !== undefined) {
+        const before = load(standing.overlapping);
+        verdicts.push(engine.decide(before, questionFor(before, trust, asked)));
+      }
+      const limits = limitsOf(asked).map(({ source, policies }) => narrowOf(set, source, policies));
+      if (limits.length > 0) verdicts.push(engine.limits(set, limits, question));
+      for (const { errors } of verdicts) {
+        const [fault] = errors;
+        if (fault !== undefined)
+          throw new Refusal(fault.code, `policy could not be evaluated: ${fault.layer}`);
+      }
+      return verdictOf(verdicts);
+    },
+  };
+}
+
+/** Sets under which one list of limits was validated: current, overlapping, and the one to come. */
+const keptPerList = 4;
+
+function questionFor(
+  set: LoadedSet,
+  trust: TrustView,
+  { parties, envelope, request, action, resource, context, now }: Case,
+): Question {
+  const { id, record } = parties.principal;
+  const reserved: ReservedContext = {
+    ...(parties.agent !== undefined && {
+      agent: {
+        id: parties.agent.id,
+        kind: parties.agent.record.kind,
+        registeredBy: parties.agent.record.registeredBy,
+      },
+    }),
+    key: parties.key,
+    depth: envelope.blocks.length,
+    actors: parties.actors,
+    time: timeContext(now),
+    request: { method: request.method, path: request.path },
+  };
+  return {
+    principal: {
+      type: 'User',
+      id,
+      attributes: { ...record.attributes, assurance: record.assurance },
+      parents: groupsOf(trust.read, record).map((group) => ({ type: 'Group', id: group })),
+    },
+    action,
+    resource,
+    context: buildContext(set, action, reserved, context),
+  };
+}
+
+interface LimitSource {
+  readonly source: string;
+  readonly policies: readonly unknown[];
+}
+
+/** Every list of `forbid`s that applies, named by where it comes from; empty ones left out. */
+function limitsOf({ envelope, parties, route }: Case): readonly LimitSource[] {
+  const sources: LimitSource[] = envelope.effective.narrow.map((policies, block) => ({
+    source: `narrow/${String(block)}`,
+    policies,
+  }));
+  for (const { id, record } of parties.agents) {
+    sources.push({ source: `agent/${id}/admin`, policies: record.limits.admin });
+    sources.push({ source: `agent/${id}/owner`, policies: record.limits.owner });
+  }
+  if (route.forbids !== undefined) sources.push({ source: 'api', policies: route.forbids });
+  return sources.filter(({ policies }) => policies.length > 0);
+}
+
+function verdictOf(verdicts: readonly EngineVerdict[]): Verdict {
+  const allowed = verdicts.every((verdict) => verdict.allowed);
+  const deciding = verdicts.filter((verdict) => verdict.allowed === allowed);
+  return {
+    allowed,
+    reasons: deciding.flatMap(({ reasons }) =>
+      reasons.map(({ layer, policyId, reason }) => ({
+        layer: layer === 'admin' ? 'admin' : layerOf(policyId),
+        policy: policyId,
+        ...(reason !== undefined && { reason }),
+      })),
+    ),
+  };
+}
+
+function layerOf(policyId: string): Reason['layer'] {
+  if (policyId.startsWith('narrow/')) return 'narrow';
+  return policyId.startsWith('agent/') ? 'agent' : 'api';
+}

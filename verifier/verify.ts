@@ -1,0 +1,205 @@
+import type { Access, RouteOptions, WireRequest } from './access.ts';
+import { createSignatureCache } from './envelope/signatures.ts';
+import { Refusal } from './errors.ts';
+import { createGrant, type Grant } from './grant.ts';
+import { createKeyring } from './keyring.ts';
+import { limits } from './limits.ts';
+import { audienceKey } from './log/records.ts';
+import type { TrustView } from './log/view.ts';
+import { findParties } from './parties.ts';
+import { type Clearance, createClearance, type Verdict } from './policy/clear.ts';
+import { type Ports, systemPorts } from './ports.ts';
+import { envelopeDigest } from './proof/content.ts';
+import { checkProof } from './proof/dpop.ts';
+import { createNonces, type Nonces } from './proof/nonce.ts';
+import type { ReplayStore } from './proof/replay.ts';
+import { createPublicOrigins, readRequest } from './proof/request.ts';
+import { type Attempt, type Outcome, type Reason, type Receipt, writeReceipt } from './receipt.ts';
+import {
+  readAudience,
+  requireCurrentPolicy,
+  requireFresh,
+  requireHereAndNow,
+  requireMintLease,
+  requireNotRevoked,
+} from './standing.ts';
+
+export interface VerifierOptions {
+  /** The trust log to believe, `acct_…`: the hash of its genesis, so it certifies itself. */
+  readonly account: string;
+  /** What this API is called in the log (`audience.register`). */
+  readonly audience: string;
+  /** Every origin under which clients reach this API, e.g. `https://api.example`. Never taken from the request. */
+  readonly publicOrigins: readonly string[];
+  /** What is known of the log: a follower's `trust`. */
+  readonly trust: TrustView;
+  readonly replay: ReplayStore;
+  /**
+   * Told of every decision and refusal, before the caller is. If it throws, an allow becomes a refusal: a decision
+   * that cannot be accounted for is not made.
+   */
+  readonly onReceipt?: (receipt: Receipt) => void;
+  readonly ports?: Pick<Ports, 'now'>;
+}
+
+export type Decision =
+  | { readonly allowed: true; readonly grant: Grant; readonly receipt: Receipt }
+  | { readonly allowed: false; readonly reasons: readonly Reason[]; readonly receipt: Receipt };
+
+export interface Verifier {
+  /**
+   * Decides one request, from memory: nothing is fetched (law 3). A bad envelope or proof, stale knowledge and every
+   * failure are thrown; the policy's no is returned.
+   *
+   * Does NOT route: that `access` fits the request is the adapter's word.
+   *
+   * @throws {Refusal} see the steps in verify.ts; `errors.ts` has the table of codes.
+   */
+  decide(request: WireRequest, access: Access, route?: RouteOptions): Promise<Decision>;
+  /** Issues the `DPoP-Nonce` (RFC 9449 section 8) that goes with `proof_nonce_required`. */
+  readonly nonces: Nonces;
+}
+
+/** @throws {TypeError} when the options cannot work: a foreign trust view, a malformed origin. */
+export function createVerifier(options: VerifierOptions): Verifier {
+  return new LocalVerifier(options);
+}
+
+const cachedEnvelopes = 16_384;
+const cachedKeys = 65_536;
+
+class LocalVerifier implements Verifier {
+  readonly #options: VerifierOptions;
+  readonly #audience: `audience/${string}`;
+  readonly #origins: ReturnType<typeof createPublicOrigins>;
+  readonly #keyOf: ReturnType<typeof createKeyring>;
+  readonly #signatures = createSignatureCache(cachedEnvelopes);
+  readonly #clearance: Clearance;
+  readonly nonces: Nonces;
+  #latest = 0;
+
+  constructor(options: VerifierOptions) {
+    if (options.trust.account !== options.account) {
+      throw new TypeError('`trust` follows another account than the verifier was told to believe');
+    }
+    this.#options = options;
+    this.#audience = audienceKey(options.audience);
+    this.#origins = createPublicOrigins(options.publicOrigins);
+    this.#keyOf = createKeyring(options.trust, cachedKeys);
+    this.#clearance = createClearance(options.trust);
+    this.nonces = createNonces({ now: () => this.#now() });
+  }
+
+  async decide(wire: WireRequest, access: Access, route: RouteOptions = {}): Promise<Decision> {
+    const attempt: Attempt = { wire, access, route, now: this.#now() };
+    try {
+      const verdict = await this.#steps(attempt);
+      const receipt = this.#record(attempt, { outcome: verdict.allowed ? 'allow' : 'deny', ...verdict });
+      return verdict.allowed
+        ? { allowed: true, grant: grantOf(attempt), receipt }
+        : { allowed: false, reasons: verdict.reasons, receipt };
+    } catch (error) {
+      const refusal =
+        error instanceof Refusal
+          ? error
+          : new Refusal('internal_error', 'decision failed inside the verifier', { cause: error });
+      if (refusal.code !== 'receipt_failed') {
+        this.#record(attempt, { outcome: 'refuse', code: refusal.code, reasons: [] });
+      }
+      throw refusal;
+    }
+  }
+
+  /**
+   * The whole decision, in the order of docs/spec/envelope.md section 5. Cheap refusals come before expensive ones, and
+   * what the caller could learn about others comes after the signatures.
+   *
+   * @returns the policy's answer; everything else that can go wrong is thrown.
+   */
+  async #steps(attempt: Attempt): Promise<Verdict> {
+    const { trust, replay, account, audience } = this.#options;
+    const { wire, access, route, now } = attempt;
+
+    // 1. The request has one reading. `request_*`, `envelope_missing`, `envelope_too_large`, `proof_missing`, `proof_too_large`
+    const request = readRequest(wire, this.#origins);
+    attempt.request = request;
+
+    // 2. This API is registered, has a policy, and our knowledge is fresh. `audience_not_active`, `policy_retired`, `trust_stale`
+    const standing = readAudience(trust, this.#audience, now);
+    const staleness = Math.min(
+      route.stalenessSeconds ?? limits.defaultStalenessSeconds,
+      standing.maxStalenessSeconds,
+    );
+    requireFresh(trust, now, staleness);
+
+    // 3. Every block is signed by the key before it. `envelope_*`, `jws_*`, `narrow_too_large`, `key_invalid`
+    const envelope = this.#signatures.open(request.envelope, envelopeDigest(request.envelope), this.#keyOf);
+    attempt.envelope = envelope;
+
+    // 4. The envelope is for this account, this API and now. `account_mismatch`, `audience_mismatch`, `envelope_expired`
+    requireHereAndNow(envelope, { account, audience }, now);
+    requireFresh(trust, now, envelope.root.staleness ?? staleness);
+
+    // 5. Its mint key holds a lease that covers it. `mint_not_trusted`, `mint_lifetime_exceeded`
+    requireMintLease(trust, envelope, now);
+
+    // 6. Person, agent and every holder are active now. `subject_not_active`, `agent_not_active`, `holder_key_not_live`
+    const parties = findParties(trust, envelope);
+    attempt.parties = parties;
+
+    // 7. It was not revoked. `envelope_revoked`
+    requireNotRevoked(trust, envelope);
+
+    // 8. It was minted under the policy set that is current. `policy_superseded`
+    requireCurrentPolicy(envelope, standing);
+
+    // 9. The last holder proves this exact request. `proof_*`
+    const proof = checkProof(request, { holder: envelope.holder, now, route, nonces: this.nonces });
+    attempt.proof = proof;
+
+    // 10. The proof was never used before. `proof_replayed`, `proof_nonce_required`, `replay_store_*`
+    const claimed = replay.claim(proof, now);
+    if (claimed !== undefined) await claimed;
+
+    // 11. The route says what is asked for. Whatever its code throws
+    const resource = await access.resource();
+    const context = await access.context?.();
+    attempt.resource = resource;
+
+    // 12. The admins' policy allows and no limit forbids. `policy_*`, `narrow_*`, `value_invalid`, `entity_*`, `action_unknown`, `engine_failed`
+    return this.#clearance.clear({
+      envelope,
+      parties,
+      standing,
+      request,
+      action: access.action,
+      resource,
+      context,
+      route,
+      now,
+    });
+  }
+
+  /** Unix seconds, never going back: what has expired stays expired when the clock is set (law 7). */
+  #now(): number {
+    this.#latest = Math.max(this.#latest, (this.#options.ports ?? systemPorts).now());
+    return this.#latest;
+  }
+
+  #record(attempt: Attempt, outcome: Outcome): Receipt {
+    const receipt = writeReceipt(this.#options, attempt, outcome);
+    try {
+      this.#options.onReceipt?.(receipt);
+    } catch (cause) {
+      throw new Refusal('receipt_failed', 'receipt could not be handed over', { cause });
+    }
+    return receipt;
+  }
+}
+
+function grantOf({ envelope, parties, proof, access }: Attempt): Grant {
+  if (envelope === undefined || parties === undefined || proof === undefined) {
+    throw new Refusal('internal_error', 'a step was skipped');
+  }
+  return createGrant(envelope, parties, access.action, proof.boundHeaders);
+}
