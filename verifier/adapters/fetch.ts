@@ -17,7 +17,6 @@ import { acceptStop } from './stop.ts';
 
 export type { AdapterDecision, Decider, HttpOptions, MappedRequest, RouteRow } from './http.ts';
 export type { ProtectedResource } from './metadata.ts';
-export type {} from './problem.ts';
 
 /** What a handler gets beside the request: the grant and the very bytes that were verified. */
 export interface Granted<Grant> {

@@ -13,7 +13,6 @@ import { acceptStop } from './stop.ts';
 
 export type { AdapterDecision, Decider, HttpOptions, MappedRequest, RouteRow } from './http.ts';
 export type { ProtectedResource } from './metadata.ts';
-export type {} from './problem.ts';
 
 /** `METHOD /path` exactly as the route was registered, to what it asks; `'public'` where anyone may call. */
 export type GuardTable = Readonly<Record<string, RouteRow | 'public'>>;

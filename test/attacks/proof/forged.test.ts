@@ -128,7 +128,7 @@ describe('replay', () => {
 
   test('a proof by another key does not use up the jti of the holder', async () => {
     const world = createProofWorld();
-    const row = { action: 'read', resource: { type: 'Order', id: 'o1' } };
+    const row = { action: 'read', resource: () => ({ type: 'Order', id: 'o1' }) };
     const mine = provenWire(world.alice);
     const forged = reproven(mine, mallory, {});
     expect(await codeOf(() => world.verifier.decide(forged, row))).toBe('proof_signature_invalid');
