@@ -25,6 +25,7 @@ export interface Granted<Grant> {
 }
 
 export interface GuardedRoute<Grant> extends RouteRow {
+  readonly public?: never;
   readonly handler: (request: Request, granted: Granted<Grant>) => Response | Promise<Response>;
 }
 
@@ -83,7 +84,7 @@ async function answer<Grant>(
   const wire = wireOf(request, headers, body, options.publicPathPrefix ?? '');
   const mapped = mapRequest(wire, found.params);
   const handed = body.length === 0 ? request : new Request(request, { method: request.method, body });
-  if ('public' in found.route) return found.route.handler(handed, mapped);
+  if (found.route.public === true) return found.route.handler(handed, mapped);
   const outcome = await decideRow(verifier, found.route, mapped, wire, options);
   if ('problem' in outcome) return responseOf(outcome.problem);
   return found.route.handler(handed, { grant: outcome.grant, request: mapped });
