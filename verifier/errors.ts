@@ -338,6 +338,8 @@ export const codes = {
   policy_not_valid: { status: 400, meaning: 'policy does not validate against the schema' },
   policy_quarantined: { status: 503, meaning: 'these policies have made the policy engine fail before' },
   policy_error: { status: 403, meaning: 'a policy could not be evaluated: an error is a deny' },
+  policy_text_invalid: { status: 400, meaning: 'policy or schema text does not parse or validate' },
+  case_invalid: { status: 400, meaning: 'a test case of a policy set is malformed' },
   narrow_not_forbid: {
     status: 401,
     oauth: 'invalid_token',
