@@ -1,5 +1,6 @@
 import type { WireRequest } from '../access.ts';
 import { Refusal } from '../errors.ts';
+import type { Grant as VerifiedGrant } from '../grant.ts';
 import { announcedLength, readCapped } from './body.ts';
 import {
   type Decider,
@@ -19,12 +20,12 @@ export type { AdapterDecision, Decider, HttpOptions, MappedRequest, RouteRow } f
 export type { ProtectedResource } from './metadata.ts';
 
 /** What a handler gets beside the request: the grant and the very bytes that were verified. */
-export interface Granted<Grant> {
+export interface Granted<Grant = VerifiedGrant> {
   readonly grant: Grant;
   readonly request: MappedRequest;
 }
 
-export interface GuardedRoute<Grant> extends RouteRow {
+export interface GuardedRoute<Grant = VerifiedGrant> extends RouteRow {
   readonly public?: never;
   readonly handler: (request: Request, granted: Granted<Grant>) => Response | Promise<Response>;
 }
@@ -36,7 +37,7 @@ export interface PublicRoute {
 }
 
 /** `METHOD /path/:param` to route. A literal segment is preferred to a parameter; nothing else matches in part. */
-export type FetchRoutes<Grant> = Readonly<Record<string, GuardedRoute<Grant> | PublicRoute>>;
+export type FetchRoutes<Grant = VerifiedGrant> = Readonly<Record<string, GuardedRoute<Grant> | PublicRoute>>;
 
 /**
  * A whole API as one `(request) => Response`: what was checked and what runs come from the same row. Everything that has
@@ -82,7 +83,7 @@ async function answer<Grant>(
   announcedLength(request.method, headers, options.maxBodyBytes);
   const body = await readCapped(request.body, options.maxBodyBytes);
   const wire = wireOf(request, headers, body, options.publicPathPrefix ?? '');
-  const mapped = mapRequest(wire, found.params);
+  const mapped = mapRequest(wire, found.params, found.route.public === true ? {} : found.route);
   const handed = body.length === 0 ? request : new Request(request, { method: request.method, body });
   if (found.route.public === true) return found.route.handler(handed, mapped);
   const outcome = await decideRow(verifier, found.route, mapped, wire, options);

@@ -2,6 +2,7 @@ import type { Context, Hono, MiddlewareHandler } from 'hono';
 import { matchedRoutes } from 'hono/route';
 import type { WireRequest } from '../access.ts';
 import { Refusal } from '../errors.ts';
+import type { Grant as VerifiedGrant } from '../grant.ts';
 import { limits } from '../limits.ts';
 import { announcedLength, readCapped } from './body.ts';
 import { wireOf } from './fetch.ts';
@@ -17,8 +18,8 @@ export type { ProtectedResource } from './metadata.ts';
 /** `METHOD /path` exactly as the route was registered, to what it asks; `'public'` where anyone may call. */
 export type GuardTable = Readonly<Record<string, RouteRow | 'public'>>;
 
-/** For `new Hono<GuardEnv<Grant>>()`: behind the guard `c.get('grant')` is the verified grant. */
-export interface GuardEnv<Grant> {
+/** For `new Hono<GuardEnv>()`: behind the guard `c.get('grant')` is the verified grant. */
+export interface GuardEnv<Grant = VerifiedGrant> {
   Variables: { grant: Grant };
 }
 
@@ -54,7 +55,7 @@ export function guard<Grant>(
       const { row, params } = findRow(c, rows);
       const wire = await readWire(c, options);
       if (row !== 'public') {
-        const outcome = await decideRow(verifier, row, mapRequest(wire, params), wire, options);
+        const outcome = await decideRow(verifier, row, mapRequest(wire, params, row), wire, options);
         if ('grant' in outcome) c.set('grant', outcome.grant);
         else problem = outcome.problem;
       }

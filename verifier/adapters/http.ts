@@ -1,12 +1,13 @@
 import type { Access, RouteOptions, WireRequest } from '../access.ts';
 import { type CodeEntry, describeCode, Refusal } from '../errors.ts';
+import type { Grant as VerifiedGrant } from '../grant.ts';
 import type { Nonces } from '../proof/nonce.ts';
 import type { Reason } from '../receipt.ts';
 import type { ProtectedResource } from './metadata.ts';
 import { type Problem, problemOfDenial, problemOfError } from './problem.ts';
 
 /** What an adapter needs of a verifier. `createVerifier` returns one. */
-export interface Decider<Grant> {
+export interface Decider<Grant = VerifiedGrant> {
   decide(request: WireRequest, access: Access, options?: RouteOptions): Promise<AdapterDecision<Grant>>;
   /** Issues the `DPoP-Nonce` that goes with `use_dpop_nonce`; the same object must check it. */
   readonly nonces?: Nonces;
@@ -28,6 +29,12 @@ export interface MappedRequest {
   readonly body: Uint8Array;
   /** The content as JSON. @throws {Refusal} `route_input_invalid`. */
   json(): unknown;
+  /**
+   * A field that the row lists in `bindHeaders`, hence bound by the proof; undefined where it was not sent.
+   *
+   * @throws {TypeError} for any other field: it is whatever the last proxy made of it.
+   */
+  header(name: string): string | undefined;
   /** A parameter that must be there. @throws {Refusal} `route_input_invalid`. */
   param(name: string): string;
 }
@@ -81,6 +88,7 @@ export async function decideRow<Grant>(
 /** The answer to anything thrown; failures that are not refusals go to `onError` and say nothing to the caller. */
 export function problemOf(error: unknown, verifier: Decider<unknown>, options: HttpOptions): Problem {
   if (!(error instanceof Refusal)) options.onError?.(error);
+  else if (error.code === 'internal_error') options.onError?.(error.cause ?? error);
   const problem = problemOfError(error, options);
   const wantsNonce = describe(error)?.oauth === 'use_dpop_nonce';
   if (!wantsNonce || verifier.nonces === undefined) return problem;
@@ -92,7 +100,11 @@ function describe(error: unknown): CodeEntry | undefined {
 }
 
 /** @throws {Refusal} from `json` and `param`, see {@link MappedRequest}. */
-export function mapRequest(wire: WireRequest, params: Readonly<Record<string, string>>): MappedRequest {
+export function mapRequest(
+  wire: WireRequest,
+  params: Readonly<Record<string, string>>,
+  route: RouteOptions = {},
+): MappedRequest {
   const mark = wire.target.indexOf('?');
   return {
     method: wire.method,
@@ -106,6 +118,13 @@ export function mapRequest(wire: WireRequest, params: Readonly<Record<string, st
       } catch {
         throw new Refusal('route_input_invalid', 'content is not JSON');
       }
+    },
+    header: (name) => {
+      const lower = name.toLowerCase();
+      if (route.bindHeaders?.some((bound) => bound.toLowerCase() === lower) !== true) {
+        throw new TypeError(`\`${name}\` is not among the route's \`bindHeaders\``);
+      }
+      return wire.headers.find(([field]) => field.toLowerCase() === lower)?.[1];
     },
     param: (name) => {
       const value = Object.hasOwn(params, name) ? params[name] : undefined;

@@ -23,11 +23,16 @@ export function problemOfDenial(reasons: readonly Reason[], options: ChallengeOp
     code: 'policy_denied',
     title: meaning,
     layer: first?.layer ?? 'admin',
-    ...(first?.reason === undefined ? {} : { detail: first.reason }),
-    reasons,
+    ...(first?.layer === 'admin' && first.reason !== undefined && { detail: first.reason }),
+    reasons: reasons.map(shownReason),
     challenge: undefined,
     options,
   });
+}
+
+/** Ids and reasons of limits are written by holders; an agent that reads the answer must not take orders from them (F27). */
+function shownReason(reason: Reason): Reason {
+  return reason.layer === 'admin' || reason.layer === 'api' ? reason : { layer: reason.layer };
 }
 
 /** A refusal, or anything else that was thrown: then `internal_error`, without detail. */

@@ -198,6 +198,26 @@ describe('deny by default', () => {
   });
 });
 
+test('a row sees a bound field, and no other', async () => {
+  const seen: unknown[] = [];
+  const onError = vi.fn();
+  const table = (name: string): GuardTable => ({
+    'GET /orders/:id': {
+      action: 'read',
+      bindHeaders: ['X-Tenant'],
+      resource: (request) => {
+        seen.push(request.header(name));
+        return { type: 'Order', id: 'o1' };
+      },
+    },
+  });
+  const request = { url: `${origin}/orders/o1`, headers: { 'x-tenant': 't1', 'x-role': 'admin' } };
+  expect((await shop(table('x-tenant')).call(request)).status).toBe(200);
+  expect(seen).toEqual(['t1']);
+  expect((await shop(table('x-role'), { onError }).call(request)).status).toBe(500);
+  expect(onError).toHaveBeenCalledWith(expect.any(TypeError));
+});
+
 describe('configuration', () => {
   test.each(['/orders', 'get /orders', 'ALL /orders', 'GET orders'])('row %j is refused', (name) => {
     expect(() => guard(createProofWorld().verifier, { [name]: 'public' })).toThrow(TypeError);
