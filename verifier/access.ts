@@ -17,6 +17,11 @@ export interface Resource {
   readonly attributes?: Readonly<Record<string, unknown>>;
   /** Every entity this resource is in, directly or not: an ancestor left out silences `in` (at most `maxAncestors`). */
   readonly ancestors?: readonly Resource[];
+  /**
+   * Entities that attributes refer to, needed where policies look into those (`resource.owner.team`): one that is
+   * looked into and not here is a deny. What is said here of the person who acts is ignored: the log knows.
+   */
+  readonly related?: readonly Resource[];
 }
 
 /** What a route asks the policy. */

@@ -94,7 +94,7 @@ function ask(engine: Engine, set: LoadedSet, entities: Entities, item: PolicyCas
         parents: ancestorsOf(entities, principal).map(({ type, id }) => ({ type, id })),
       },
       action: item.action,
-      resource: { ...asResource(resource), ancestors: ancestorsOf(entities, resource).map(asResource) },
+      resource: { ...withAncestors(entities, resource), related: relatedTo(entities, resource) },
       context: buildContext(
         set,
         item.action,
@@ -110,6 +110,25 @@ function ask(engine: Engine, set: LoadedSet, entities: Entities, item: PolicyCas
 
 function asResource({ type, id, attributes }: CaseEntity): Resource {
   return attributes === undefined ? { type, id } : { type, id, attributes };
+}
+
+function withAncestors(entities: Entities, entity: CaseEntity): Resource {
+  return { ...asResource(entity), ancestors: ancestorsOf(entities, entity).map(asResource) };
+}
+
+/** What a route would have to look up: every listed entity that an attribute refers to, and so on. */
+function relatedTo(entities: Entities, resource: CaseEntity): readonly Resource[] {
+  const above = [resource, ...ancestorsOf(entities, resource)];
+  const found = new Map(above.map((entity) => [uidKey(entity), entity]));
+  for (const entity of found.values()) {
+    for (const value of Object.values(entity.attributes ?? {}).flat()) {
+      const { type, id } = (value ?? {}) as { readonly type?: unknown; readonly id?: unknown };
+      if (typeof type !== 'string' || typeof id !== 'string') continue;
+      const other = entities.get(uidKey({ type, id }));
+      if (other !== undefined) found.set(uidKey(other), other);
+    }
+  }
+  return [...found.values()].slice(above.length).map((entity) => withAncestors(entities, entity));
 }
 
 function ancestorsOf(entities: Entities, entity: CaseEntity): readonly CaseEntity[] {

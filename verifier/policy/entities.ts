@@ -22,8 +22,8 @@ export interface Principal {
 export interface Parties {
   readonly principal: EntityJson;
   readonly resource: EntityJson;
-  /** The resource's ancestors, each with its own. */
-  readonly ancestors: readonly EntityJson[];
+  /** The resource's ancestors, and what its attributes refer to, each with its own ancestors. */
+  readonly others: readonly EntityJson[];
 }
 
 /**
@@ -33,14 +33,15 @@ export interface Parties {
  * @throws {Refusal} `entity_missing`, `entity_invalid`, `value_invalid`.
  */
 export function makeParties(schema: SchemaModel, principal: Principal, resource: Resource): Parties {
-  const ancestors = collectAncestors(resource);
-  const made = {
+  const others = [...collectAncestors(resource), ...(resource.related ?? [])];
+  if (others.length + 2 > limits.maxEntities) throw new Refusal('entity_invalid', 'too many entities');
+  return {
     principal: makePrincipal(schema, principal),
     resource: makeResource(schema, resource),
-    ancestors: ancestors.map((ancestor) => makeResource(schema, ancestor)),
+    others: others
+      .filter(({ type, id }) => type !== principal.type || id !== principal.id)
+      .map((other) => makeResource(schema, other)),
   };
-  if (ancestors.length + 2 > limits.maxEntities) throw new Refusal('entity_invalid', 'too many entities');
-  return made;
 }
 
 /**
@@ -50,18 +51,25 @@ export function makeParties(schema: SchemaModel, principal: Principal, resource:
  * @throws {Refusal} `entity_missing`, `entity_invalid`.
  */
 export function selectEntities(reads: Reads, parties: Parties, context: CedarContext): EntityJson[] {
-  const { principal, resource, ancestors } = parties;
+  const { principal, resource, others } = parties;
   const same = sameUid(principal, resource);
   const followed = reads.others === null || reads.others.size > 0;
   const either = reads.principal || reads.resource;
   const selected: EntityJson[] = [];
-  if (followed || reads.principal || (same && either)) selected.push(principal);
+  if (followed || (same && either)) selected.push(principal);
+  else if (reads.principal) selected.push(inGroups(principal, reads.groups));
   if (followed || reads.resource || (same && either)) selected.push(resource);
   if (same && selected.length > 0) requireAgreement(selected.pop(), principal);
   if (!followed) return selected;
-  selected.push(...ancestors);
+  selected.push(...others);
   requireReferences(reads, selected, context);
   return selected;
+}
+
+/** Of a principal that is only asked whether it is in these groups, the other groups are left out. */
+function inGroups(principal: EntityJson, groups: ReadonlySet<string> | null): EntityJson {
+  if (groups === null) return principal;
+  return { ...principal, parents: principal.parents.filter((uid) => groups.has(uidKey(uid as TypeAndId))) };
 }
 
 function sameUid(one: EntityJson, other: EntityJson): boolean {

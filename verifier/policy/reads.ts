@@ -8,6 +8,8 @@ export interface Reads {
   context: Set<string> | null;
   /** Attributes or ancestors of the principal (not merely its uid). */
   principal: boolean;
+  /** Uids that the principal's ancestors are compared with; null for any. */
+  groups: Set<string> | null;
   resource: boolean;
   /**
    * Entity types whose entities are looked into other than through `principal` and `resource` themselves
@@ -34,6 +36,7 @@ export function findReads(schema: SchemaModel, action: ActionModel, policies: re
   const reads: Reads = {
     context: new Set(),
     principal: false,
+    groups: new Set(),
     resource: false,
     others: new Set(),
     literals: new Set(),
@@ -41,15 +44,31 @@ export function findReads(schema: SchemaModel, action: ActionModel, policies: re
   };
   const scope = { schema, action, reads };
   for (const policy of policies) {
-    if (policy.principal.op === 'in' || isIn(policy.principal)) reads.principal = true;
-    if (policy.resource.op === 'in' || isIn(policy.resource)) reads.resource = true;
+    const group = groupOf(policy.principal);
+    if (group !== undefined) {
+      reads.principal = true;
+      reads.groups?.add(group);
+    }
+    if (groupOf(policy.resource) !== undefined) reads.resource = true;
     for (const condition of policy.conditions) visit(scope, condition.body);
   }
   return reads;
 }
 
-function isIn(constraint: object): boolean {
-  return 'in' in constraint && constraint.in !== undefined;
+/** The uid that a scope tests membership in, if it does. */
+function groupOf(scope: PolicyJson['principal']): string | undefined {
+  const inside = scope.op === 'in' ? scope : scope.op === 'is' ? scope.in : undefined;
+  if (inside === undefined || !('entity' in inside)) return undefined;
+  return uidKey('__entity' in inside.entity ? inside.entity.__entity : inside.entity);
+}
+
+function noteGroups(scope: Scope, left: Expression | undefined, group: Expression | undefined): void {
+  if (left?.['Var'] !== 'principal' || group === undefined) return;
+  for (const item of (group['Set'] as readonly Expression[] | undefined) ?? [group]) {
+    const value = item['Value'];
+    if (typeof value === 'object' && value !== null) scope.reads.groups?.add(literalKey(value));
+    else scope.reads.groups = null;
+  }
 }
 
 type Operands = Readonly<Record<string, Expression>>;
@@ -74,9 +93,11 @@ function visit(scope: Scope, node: Expression): void {
       return;
     case 'in':
       lookInto(scope, (operands as Operands)['left']);
+      noteGroups(scope, (operands as Operands)['left'], (operands as Operands)['right']);
       break;
     case 'is':
       if ((operands as Operands)['in'] !== undefined) lookInto(scope, (operands as Operands)['left']);
+      noteGroups(scope, (operands as Operands)['left'], (operands as Operands)['in']);
       visitIfPresent(scope, (operands as Operands)['left']);
       visitIfPresent(scope, (operands as Operands)['in']);
       return;
