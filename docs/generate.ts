@@ -1,0 +1,52 @@
+import { agentCodes } from '@bulla/agent';
+import { codes } from '@bulla/verifier';
+
+interface Row {
+  readonly status?: number;
+  readonly oauth?: string;
+  readonly retry?: boolean;
+  readonly meaning: string;
+}
+
+/** Every generated file of this folder: name to content. `npm run docs` writes them; a test compares. */
+export function generateDocs(): ReadonlyMap<string, string> {
+  return new Map([['codes.md', codesPage()]]);
+}
+
+function codesPage(): string {
+  return `# Refusal codes
+
+Generated from the tables in the code by \`npm run docs\`. A code, once released, keeps its name and its meaning.
+\`status\` is the HTTP status of the answer, \`error\` the OAuth error that goes with it.
+
+## Verifier
+
+${table(codes)}
+
+## Agent
+
+Thrown by the agent library itself; \`retry\`: the same call may succeed later.
+
+${table(agentCodes)}
+`;
+}
+
+function table(rows: Readonly<Record<string, Row>>): string {
+  const entries = Object.entries(rows);
+  const columns = (['status', 'oauth', 'retry'] as const).filter((name) =>
+    entries.some(([, row]) => row[name] !== undefined),
+  );
+  const titles = { status: 'status', oauth: 'error', retry: 'retry' };
+  const cell = (value: string | number | boolean | undefined): string => {
+    if (value === undefined || value === false) return '';
+    return value === true ? 'yes' : String(value);
+  };
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  return [
+    line(['code', ...columns.map((name) => titles[name]), 'meaning']),
+    line(['---', ...columns.map(() => '---'), '---']),
+    ...entries.map(([code, row]) =>
+      line([`\`${code}\``, ...columns.map((name) => cell(row[name])), row.meaning]),
+    ),
+  ].join('\n');
+}
