@@ -329,6 +329,37 @@ export const codes = {
   rule_audience_retired: { status: 409, meaning: 'audience was retired' },
 
   // follower
+  genesis_mismatch: {
+    status: 503,
+    meaning: 'first entry of the log is not the genesis of the pinned account',
+  },
+  log_unreachable: { status: 503, meaning: 'log does not answer, or answers with another status than 200' },
+  log_answer_invalid: { status: 503, meaning: 'answer of the log is malformed or larger than the caps' },
+  log_incomplete: { status: 503, meaning: 'log sent a checkpoint before its first entry' },
+  log_root_differs: { status: 503, meaning: 'leaves do not hash to the root that the log signed' },
+  log_forked: { status: 503, meaning: 'log signed two roots for one size: the follower halts' },
+  state_root_differs: {
+    status: 503,
+    meaning: 'recomputed world state differs from the signed one: the follower halts',
+  },
+  checkpoint_rolled_back: { status: 503, meaning: 'checkpoint is smaller than one seen or locked' },
+  checkpoint_time_back: { status: 503, meaning: 'checkpoint is older than one seen or locked' },
+  checkpoint_future: { status: 503, meaning: 'checkpoint is from the future' },
+  entry_backdated: {
+    status: 503,
+    meaning: 'delegate signed with a time long before a checkpoint that lacks the entry: the follower halts',
+  },
+  lock_missing: { status: 503, meaning: 'lock file cannot be read' },
+  lock_invalid: { status: 503, meaning: 'lock file is not a lock' },
+  lock_mismatch: { status: 503, meaning: 'lock is of another account, or has another root at its size' },
+  lock_lowered: { status: 400, meaning: 'lock would go back' },
+  policy_document_invalid: {
+    status: 503,
+    meaning: 'published policy set is not the one that the log names, or not a policy set',
+  },
+  follower_closed: { status: 503, meaning: 'follower was closed' },
+  follower_disk_failed: { status: 503, meaning: 'follower cannot write to its directory or lock file' },
+  follower_failed: { status: 503, meaning: 'follower met a failure it has no code for' },
 
   // policy
   policy_unavailable: { status: 503, meaning: 'current policy set has not been fetched yet' },

@@ -68,4 +68,7 @@ export const limits = {
   maxNoteSignatures: 16,
   /** Two keys share 64 bits of SHA-256 only where someone ground for it; that key's proofs are refused, no others. */
   maxStateProofSiblings: 64,
+  maxEntriesPerAnswer: 1000,
+  /** 1000 leaves of ordinary size are about 1 MiB; a server ends an answer early rather than pass this. */
+  maxLogAnswerBytes: 16_777_216,
 } as const;

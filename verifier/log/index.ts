@@ -22,7 +22,9 @@ export {
   type UnverifiedEntry,
   type UnverifiedRequest,
 } from './entry.ts';
+export { type Alarm, createFollower, type Follower, type FollowerOptions } from './follow.ts';
 export { groupsOf } from './groups.ts';
+export { formatLock, type Lock, parseLock, raiseLock, readLock } from './lock.ts';
 export {
   CompactRange,
   consistencyProof,
@@ -39,6 +41,7 @@ export {
 } from './merkle.ts';
 export { type NoteSignature, noteKeyId, parseNote, type UnverifiedNote, writeNote } from './note.ts';
 export type { Lease, Operation } from './operations.ts';
+export { parsePolicySet } from './policy-shelf.ts';
 export { audienceKey, type Rank, type Read, type Records, revokedKey } from './records.ts';
 export { leasable, permitted } from './rules/permitted.ts';
 export { cosign } from './signed.ts';
@@ -65,3 +68,4 @@ export {
   writeEntryBundle,
 } from './tiles.ts';
 export type { TrustView } from './view.ts';
+export { type Appended, type Draft, World } from './world.ts';
