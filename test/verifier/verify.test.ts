@@ -1,5 +1,6 @@
 import { createVerifier, memoryReplay } from '@bulla/verifier';
 import { signBlock } from '@bulla/verifier/envelope';
+import { audienceKey, revokedKey } from '@bulla/verifier/log';
 import { describe, expect, test } from 'vitest';
 import { ApiWorld, audience, notesPolicy, outcomeOf, readNote } from '../kit/api.ts';
 import { newSigner } from '../kit/log.ts';
@@ -96,6 +97,49 @@ describe('what an envelope claims is held against the log', () => {
   ])('%s is refused', async (_, change, code) => {
     const world = new ApiWorld();
     expect(await world.outcome(world.envelope(change))).toBe(code);
+  });
+
+  test('an agent of another person is refused', async () => {
+    const world = new ApiWorld();
+    const bob = world.ledger.person({ groups: ['staff'] });
+    const his = world.ledger.agent(bob);
+    const claims = { client_id: his.id, cnf: { jkt: his.signer.publicKey.thumbprint } };
+    expect(await world.outcome(world.envelope(claims), readNote(), his.signer)).toBe('agent_not_active');
+  });
+
+  test.each(['his own key', 'the key of his agent', "alice's own key"])(
+    'her agent with %s is refused',
+    async (whose) => {
+      const world = new ApiWorld();
+      const bob = world.ledger.person({ groups: ['staff'] });
+      const signers = {
+        'his own key': bob.signer,
+        'the key of his agent': world.ledger.agent(bob).signer,
+        "alice's own key": world.alice.signer,
+      };
+      const signer = signers[whose as keyof typeof signers];
+      const envelope = world.envelope({ cnf: { jkt: signer.publicKey.thumbprint } });
+      expect(await world.outcome(envelope, readNote(), signer)).toBe('holder_key_not_live');
+    },
+  );
+
+  test('a life beyond the end of the lease is refused, and so is every life after it', async () => {
+    const world = new ApiWorld();
+    const mint = world.ledger.grant({
+      operations: ['capability.mint'],
+      audiences: [audience],
+      maxLifetimeSeconds: 600,
+      notAfter: world.now + 100,
+    });
+    expect(await world.outcome(world.envelope({ exp: world.now + 101 }, mint))).toBe(
+      'mint_lifetime_exceeded',
+    );
+    const envelope = world.envelope({ exp: world.now + 100 }, mint);
+    expect(await world.outcome(envelope)).toBe('allow');
+    world.now += 99;
+    expect(await world.outcome(envelope)).toBe('allow');
+    world.now += 1;
+    expect(await world.outcome(world.envelope({}, mint))).toBe('mint_not_trusted');
   });
 
   test('a life over the lease is refused', async () => {
@@ -241,6 +285,64 @@ describe('further blocks', () => {
     const world = new ApiWorld();
     const block = { next: world.agent.signer.publicKey.jwk, iat: world.now, depth: 1, narrow: [policy] };
     expect(await world.outcome(signBlock(world.envelope(), block, world.agent.signer))).toBe(code);
+  });
+});
+
+describe('an envelope whose block took away', () => {
+  test.each([
+    ['this audience', { aud: ['https://other.example'] }, 'audience_mismatch'],
+    ['its time', { exp: 1_800_000_110 }, 'envelope_expired'],
+  ])('%s is refused', async (_, change, code) => {
+    const world = new ApiWorld();
+    const mint = world.ledger.mint([audience, 'https://other.example']);
+    const root = world.envelope({ aud: [audience, 'https://other.example'] }, mint);
+    const block = { next: world.agent.signer.publicKey.jwk, iat: world.now, depth: 1, ...change };
+    const envelope = signBlock(root, block, world.agent.signer);
+    world.now += 60;
+    expect(await world.outcome(root)).toBe('allow');
+    expect(await world.outcome(envelope)).toBe(code);
+  });
+});
+
+describe('standing limits of an agent', () => {
+  test('forbid whatever the envelope says, also when a later holder is the agent', async () => {
+    const world = new ApiWorld();
+    const helper = world.ledger.agent(world.alice);
+    const root = world.envelope();
+    const block = { next: helper.signer.publicKey.jwk, iat: world.now, depth: 1 };
+    const envelope = signBlock(root, block, world.agent.signer);
+    const write = readNote('1', 'open', 'write');
+    const forbid = { effect: 'forbid', principal: { op: 'All' }, resource: { op: 'All' }, conditions: [] };
+    const limits = [{ ...forbid, action: { op: '==', entity: { type: 'Action', id: 'write' } } }];
+    expect(await world.outcome(envelope, write, helper.signer)).toBe('allow');
+    world.ledger.do({ type: 'agent.limit', agent: helper.id, limits });
+    expect(await world.outcome(envelope, write, helper.signer)).toBe('deny');
+    expect(await world.outcome(envelope, readNote(), helper.signer)).toBe('allow');
+    expect(await world.outcome(root, write)).toBe('allow');
+    world.ledger.do({ type: 'agent.limit', agent: world.agent.id, limits });
+    expect(await world.outcome(world.envelope(), write)).toBe('deny');
+  });
+});
+
+describe('a direct stop', () => {
+  test.each([
+    ['person', (world: ApiWorld) => `principal/${world.alice.id}`, 'subject_not_active'],
+    ['agent', (world: ApiWorld) => `agent/${world.agent.id}`, 'agent_not_active'],
+    [
+      'holder key',
+      (world: ApiWorld) => `key/${world.agent.signer.publicKey.thumbprint}`,
+      'holder_key_not_live',
+    ],
+    ['delegate', (world: ApiWorld) => `delegate/${world.mint.publicKey.thumbprint}`, 'mint_not_trusted'],
+    ['policy slot', () => 'slot/main', 'policy_retired'],
+    ['audience', () => audienceKey(audience), 'audience_not_active'],
+    ['capability', () => revokedKey('cap-1'), 'envelope_revoked'],
+  ])('of the %s refuses at once', async (_, keyOf, code) => {
+    const world = new ApiWorld();
+    const envelope = world.envelope({ jti: 'cap-1' });
+    expect(await world.outcome(envelope)).toBe('allow');
+    world.stops.add(keyOf(world));
+    expect(await world.outcome(envelope)).toBe(code);
   });
 });
 
