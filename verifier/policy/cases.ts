@@ -134,7 +134,7 @@ function relatedTo(entities: Entities, resource: CaseEntity): readonly Resource[
 function ancestorsOf(entities: Entities, entity: CaseEntity): readonly CaseEntity[] {
   const found = new Map<string, CaseEntity>();
   const open = [...(entity.parents ?? [])];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+  for (const next of open) {
     const key = uidKey(next);
     if (found.has(key)) continue;
     const ancestor = find(entities, next);

@@ -2,6 +2,7 @@ import type { EntityJson, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Resource } from '../access.ts';
 import { type Code, Refusal } from '../errors.ts';
 import { limits } from '../limits.ts';
+import { type Cedar, instantiateCedar } from './cedar.ts';
 import { type CedarContext, pickContext } from './context.ts';
 import { policySetDigest, readPolicySet } from './digest.ts';
 import type { PolicySetDocument } from './document.ts';
@@ -83,12 +84,16 @@ interface OwnSet extends LoadedSet {
   readonly slices: Map<string, Slice | null>;
 }
 
-/** Makes an engine with a cedar-wasm instance of its own (20 ms, then a slow first call: warm it at start). */
-export function createEngine(): Engine {
-  return new CedarEngine(new Evaluator());
+/**
+ * Makes an engine with a cedar-wasm instance of its own (20 ms, then a slow first call: warm it at start).
+ *
+ * @param instantiate makes that instance, and each one that replaces it after a trap.
+ */
+export function createEngine(instantiate: () => Cedar = instantiateCedar): Engine {
+  return new CedarEngine(new Evaluator(instantiate));
 }
 
-export class CedarEngine implements Engine {
+class CedarEngine implements Engine {
   readonly #evaluator: Evaluator;
   readonly #byDocument = new WeakMap<PolicySetDocument, OwnSet>();
   readonly #byDigest = new Recent<OwnSet>(limits.maxLoadedSets);
@@ -209,13 +214,18 @@ function verdict(layer: Layer, slice: Slice, answer: Answer): Verdict {
     return { allowed: false, reasons: [], errors };
   }
   const reasons: Reason[] = [];
-  for (const id of answer.determining) {
+  for (const id of [...answer.determining].sort(byPosition)) {
     const label = slice.labels.get(id);
     if (label !== undefined) reasons.push(reasonOf(layer, label));
     // The permit-all of the limits has no label; any other id is not ours.
     else if (layer === 'admin' || id !== 'all') return denied(layer, 'engine_failed');
   }
   return { allowed: answer.allowed, reasons, errors: [] };
+}
+
+/** Cedar names policies in no particular order; a receipt names them in the set's. */
+function byPosition(one: string, other: string): number {
+  return Number(one.slice(1)) - Number(other.slice(1));
 }
 
 function fault(layer: Layer, code: Code, label: Labelled | undefined): Fault {

@@ -129,10 +129,11 @@ function collectAncestors(resource: Resource): readonly Resource[] {
   if (direct === undefined || direct.length === 0) return [];
   const found = new Map<string, Resource>();
   const open = [...direct];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    requireUid(next, 'ancestor');
-    const key = uidKey(next);
-    if (found.has(key)) continue;
+  while (open.length > 0) {
+    const next = open.pop();
+    // A hole in the list must not end the walk: what follows it would silently be left out.
+    const key = uidKey(requireUid(next, 'ancestor'));
+    if (next === undefined || found.has(key)) continue;
     found.set(key, next);
     if (found.size > limits.maxAncestors) throw new Refusal('entity_invalid', 'too many ancestors');
     open.push(...(next.ancestors ?? []));

@@ -9,7 +9,7 @@ import type {
 } from '@cedar-policy/cedar-wasm/nodejs';
 import { type Code, Refusal } from '../errors.ts';
 import { limits } from '../limits.ts';
-import { type Cedar, instantiateCedar } from './cedar.ts';
+import type { Cedar } from './cedar.ts';
 import type { CedarContext } from './context.ts';
 import type { Slice } from './slice.ts';
 import { Recent, Slots } from './slots.ts';
@@ -41,11 +41,12 @@ const nothing = { staticPolicies: Object.create(null) as Record<string, PolicyJs
  */
 export class Evaluator {
   #cedar: Cedar;
+  readonly #instantiate: () => Cedar;
   readonly #policies: Slots<Slice>;
   readonly #schemas: Slots<SchemaJson<string>>;
   readonly #quarantine = new Recent<true>(limits.maxQuarantined);
 
-  constructor(instantiate: () => Cedar = instantiateCedar) {
+  constructor(instantiate: () => Cedar) {
     this.#cedar = instantiate();
     this.#instantiate = instantiate;
     this.#policies = new Slots('p', limits.maxPreparsed, (name, slice) => {
@@ -56,7 +57,6 @@ export class Evaluator {
       this.#preparse(() => this.#cedar.preparseSchema(name, schema));
     });
   }
-  readonly #instantiate: () => Cedar;
 
   /**
    * Asks whether the slice's policies allow. Never throws: what goes wrong is a deny with a fault.

@@ -1,3 +1,4 @@
+export { type Cedar, instantiateCedar } from './cedar.ts';
 export {
   buildContext,
   type CedarContext,
