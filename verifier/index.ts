@@ -1,4 +1,5 @@
 export type { Access, Resource, RouteOptions, WireRequest } from './access.ts';
+export { type CheckedEnvelope, checkEnvelope } from './check-envelope.ts';
 export { type Code, type CodeEntry, codes, describeCode, Refusal } from './errors.ts';
 export type { Grant } from './grant.ts';
 export {

@@ -1,0 +1,87 @@
+import type { Signer } from '@bulla/verifier';
+import { createEngine, type Engine } from '@bulla/verifier/policy';
+import type { AccountConfig, IssuerConfig } from './config.ts';
+import { ConfigError, IssuerRefusal } from './errors.ts';
+import { createRateLimit, type RateLimit } from './http/rate.ts';
+import { createReadTokens, type ReadTokens } from './http/read-token.ts';
+import { AccountLog } from './log/account-log.ts';
+import { Mint } from './mint/mint.ts';
+import { type Endpoints, endpointsOf } from './oauth/metadata.ts';
+import type { IssuerPorts } from './ports.ts';
+import { loadSigner } from './secrets.ts';
+import type { AccountStore, Store } from './store/store.ts';
+
+/** One hosted account: everything that belongs to it, and nothing that another account shares. */
+export interface Account {
+  readonly config: AccountConfig;
+  readonly endpoints: Endpoints;
+  readonly store: AccountStore;
+  readonly log: AccountLog;
+  readonly mint: Mint;
+  readonly engine: Engine;
+  readonly readTokens: ReadTokens;
+  readonly limitClient: RateLimit;
+  readonly limitAll: RateLimit;
+  readonly ports: IssuerPorts;
+}
+
+/**
+ * Opens an account that is in the store already.
+ *
+ * @throws {ConfigError} when the account is missing or a key file cannot be used.
+ * @throws {IssuerRefusal} `store_corrupt`, `store_rolled_back`, `store_unavailable`.
+ */
+export async function openAccount(
+  config: AccountConfig,
+  issuer: Pick<IssuerConfig, 'publicUrl'>,
+  store: Store,
+  ports: IssuerPorts,
+): Promise<Account> {
+  const keys = loadKeys(config);
+  const accountStore = await openStored(store, config.account);
+  const engine = createEngine();
+  const log = await AccountLog.open({ ...keys, store: accountStore, engine, ports });
+  if (log.checkpointFailure === 'log_key_replaced') {
+    throw new ConfigError('`logKeyFile` does not hold the log key of the account');
+  }
+  const endpoints = endpointsOf(issuer.publicUrl, config.account);
+  return {
+    config,
+    endpoints,
+    store: accountStore,
+    log,
+    engine,
+    mint: new Mint({
+      issuer: endpoints.issuer,
+      mintKey: keys.mintKey,
+      trust: log.trust,
+      store: accountStore,
+      engine,
+      config,
+      ports,
+    }),
+    readTokens: createReadTokens(config.readTokens),
+    limitClient: createRateLimit(config.tokensPerClientPerMinute, ports.now),
+    limitAll: createRateLimit(config.tokensPerMinute, ports.now),
+    ports,
+  };
+}
+
+function loadKeys(config: AccountConfig): Record<'logKey' | 'mintKey' | 'delegateKey', Signer> {
+  const mintKey = loadSigner('mintKeyFile', config.mintKeyFile);
+  const { delegateKeyFile } = config;
+  return {
+    logKey: loadSigner('logKeyFile', config.logKeyFile),
+    mintKey,
+    delegateKey: delegateKeyFile === undefined ? mintKey : loadSigner('delegateKeyFile', delegateKeyFile),
+  };
+}
+
+async function openStored(store: Store, account: string): Promise<AccountStore> {
+  try {
+    return await store.openAccount(account);
+  } catch (cause) {
+    if (!(cause instanceof IssuerRefusal) || cause.code !== 'account_missing') throw cause;
+    throw new ConfigError(`account \`${account}\` is not in the database: initialise it first`, { cause });
+  }
+}

@@ -1,0 +1,267 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { ConfigError } from './errors.ts';
+
+/** A checked configuration; what each field does is said once, in its schema below and in docs/operations.md. */
+export interface IssuerConfig {
+  readonly publicUrl: string;
+  readonly database: string;
+  readonly host: string;
+  readonly port: number;
+  readonly checkpointSeconds: number;
+  readonly maxCheckpointAgeSeconds: number;
+  readonly maxEntryBodyBytes: number;
+  readonly maxStreamStallSeconds: number;
+  readonly maxStreams: number;
+  readonly accounts: readonly AccountConfig[];
+}
+
+export interface AccountConfig {
+  readonly account: string;
+  readonly logKeyFile: string;
+  readonly mintKeyFile: string;
+  readonly delegateKeyFile?: string | undefined;
+  readonly readTokens: readonly { readonly name: string; readonly sha256: string }[];
+  readonly envelopeLifetimeSeconds: number;
+  readonly envelopeDepth: number;
+  readonly minLeaseSeconds: number;
+  readonly requireDpopNonce: boolean;
+  readonly tokensPerMinute: number;
+  readonly tokensPerClientPerMinute: number;
+}
+
+const account = z
+  .strictObject({
+    account: z
+      .string()
+      .regex(/^acct_[A-Za-z0-9_-]{43}$/u)
+      .describe('Account id. The store must hold it already (`initAccount`), or the issuer does not start.'),
+    logKeyFile: z
+      .string()
+      .min(1)
+      .describe(
+        'File (mode 0600) with the private JWK that signs checkpoints; must be the log key of the account. Whoever has it can show readers a false or old log.',
+      ),
+    mintKeyFile: z
+      .string()
+      .min(1)
+      .describe(
+        'File (mode 0600) with the private JWK that signs envelopes; needs a lease with `capability.mint`. Whoever has it can mint within that lease.',
+      ),
+    delegateKeyFile: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'File (mode 0600) with the private JWK that wraps requests of people and owners; needs a lease with `request.relay`. Default: the mint key.',
+      ),
+    readTokens: z
+      .array(
+        z.strictObject({
+          name: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/u),
+          sha256: z.string().regex(/^[A-Za-z0-9_-]{43}$/u),
+        }),
+      )
+      .default([])
+      .describe(
+        'Who may read entries, tiles and policy sets and post entries and requests: a name for the log lines, and base64url SHA-256 of the token. Empty: nobody.',
+      ),
+    envelopeLifetimeSeconds: z
+      .int()
+      .min(10)
+      .max(3600)
+      .default(300)
+      .describe(
+        'Life of a minted envelope, seconds; the lease may shorten it. Longer means fewer exchanges.',
+      ),
+    envelopeDepth: z
+      .int()
+      .min(0)
+      .max(16)
+      .default(8)
+      .describe(
+        'How many blocks holders may append to a minted envelope. 0: it cannot be narrowed or handed on.',
+      ),
+    minLeaseSeconds: z
+      .int()
+      .min(0)
+      .max(86_400)
+      .default(30)
+      .describe(
+        'Minting stops, and `/healthz` fails, when the mint lease has fewer seconds left. Higher means earlier notice.',
+      ),
+    requireDpopNonce: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Whether the token endpoint demands a nonce of its own in each DPoP proof. True costs a client one more round trip now and then.',
+      ),
+    tokensPerMinute: z
+      .int()
+      .min(1)
+      .default(6000)
+      .describe('Token requests that one account may make per minute; above it the answer is 429.'),
+    tokensPerClientPerMinute: z
+      .int()
+      .min(1)
+      .default(120)
+      .describe('Token requests that one client may make per minute; above it the answer is 429.'),
+  })
+  .describe(
+    'One account that this issuer hosts. Accounts share the process and the database file, nothing else.',
+  );
+
+const config = z.strictObject({
+  publicUrl: z
+    .url({ protocol: /^https?$/u })
+    .refine((value) => URL.canParse(value) && new URL(value).origin === value, 'is not an origin')
+    .describe(
+      'Origin under which clients reach the issuer, such as `https://issuer.example`. The issuer identifier of an account is this and `/a/<account>`; never taken from a request.',
+    ),
+  database: z
+    .string()
+    .min(1)
+    .describe(
+      'Path of the libsql database file. The log in it is the truth: back it up, and never restore an older copy.',
+    ),
+  host: z
+    .string()
+    .min(1)
+    .default('127.0.0.1')
+    .describe('Address to listen on. The default is reachable from this machine only.'),
+  port: z.int().min(0).max(65_535).default(8787).describe('TCP port to listen on. 0: any free port.'),
+  checkpointSeconds: z
+    .number()
+    .min(0.05)
+    .max(30)
+    .default(2)
+    .describe(
+      'How often the newest checkpoint is signed anew, seconds. It is the age of the trust state that verifiers see: longer makes them refuse sooner.',
+    ),
+  maxCheckpointAgeSeconds: z
+    .number()
+    .min(1)
+    .max(3600)
+    .default(15)
+    .describe('`/healthz` fails when the newest checkpoint is older, seconds.'),
+  maxEntryBodyBytes: z
+    .int()
+    .min(1024)
+    .max(16_777_216)
+    .default(4_194_304)
+    .describe('Largest body of `POST entries`, bytes; a policy set travels in it.'),
+  maxStreamStallSeconds: z
+    .number()
+    .min(1)
+    .default(30)
+    .describe('A reader of the stream that takes nothing for so long is disconnected, seconds.'),
+  maxStreams: z
+    .int()
+    .min(0)
+    .default(1000)
+    .describe('Open streams per account; above it the answer is 429 and readers poll.'),
+  accounts: z.array(account).min(1).describe('The accounts that this issuer hosts, one or more.'),
+});
+
+/**
+ * Checks a configuration and fills in the defaults. Does NOT read key files and does not touch the database.
+ *
+ * @throws {ConfigError} naming the first field that is missing, unknown or out of range; never quoting a value.
+ */
+export function parseConfig(value: unknown): IssuerConfig {
+  const parsed = config.safeParse(value);
+  if (!parsed.success) throw new ConfigError(describeIssue(parsed.error.issues[0]));
+  const ids = parsed.data.accounts.map((entry) => entry.account);
+  if (new Set(ids).size !== ids.length) throw new ConfigError('`accounts`: an account is listed twice');
+  return parsed.data;
+}
+
+function describeIssue(issue: z.core.$ZodIssue | undefined): string {
+  const path = (issue?.path ?? []).map(String).join('.');
+  if (issue?.code === 'unrecognized_keys') {
+    return `unknown field${path === '' ? '' : ` in \`${path}\``}: ${issue.keys.map((key) => `\`${key}\``).join(', ')}`;
+  }
+  if (issue?.code === 'invalid_type' && issue.input === undefined) {
+    const variable = environmentNames.get(path);
+    return `\`${path}\` is missing${variable === undefined ? '' : ` (also settable as ${variable})`}`;
+  }
+  return `\`${path === '' ? 'configuration' : path}\` is not acceptable: ${issue?.message.toLowerCase() ?? 'unknown reason'}`;
+}
+
+const fieldNames = Object.keys(config.shape);
+/** Field -> environment variable: `publicUrl` -> `BULLA_PUBLIC_URL`. */
+const environmentNames: ReadonlyMap<string, string> = new Map(
+  fieldNames.map((name) => [name, `BULLA_${name.replaceAll(/[A-Z]/gu, '_$&').toUpperCase()}`]),
+);
+
+/**
+ * Reads the configuration from a JSON file, from the environment, or from both; the environment wins. `accounts` in the
+ * environment (`BULLA_ACCOUNTS`) is JSON.
+ *
+ * @throws {ConfigError} naming the file or the field.
+ */
+export function loadConfig(
+  file: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): IssuerConfig {
+  const value: Record<string, unknown> = file === undefined ? {} : readConfigFile(file);
+  for (const [name, variable] of environmentNames) {
+    const text = env[variable];
+    if (text !== undefined) value[name] = readVariable(name, variable, text);
+  }
+  return parseConfig(value);
+}
+
+function readConfigFile(file: string): Record<string, unknown> {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch {
+    throw new ConfigError(`configuration file \`${file}\` cannot be read`);
+  }
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
+  } catch {
+    // Falls through: the parser's message would quote the file.
+  }
+  throw new ConfigError(`configuration file \`${file}\` is not a JSON object`);
+}
+
+function readVariable(name: string, variable: string, text: string): unknown {
+  const isText = ['publicUrl', 'database', 'host'].includes(name);
+  if (isText) return text;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    throw new ConfigError(`${variable} is not ${name === 'accounts' ? 'JSON' : 'a number'}`);
+  }
+}
+
+/** One documented field, for the table in docs/operations.md. */
+export interface ConfigField {
+  readonly field: string;
+  readonly variable: string | null;
+  /** Absent where the field is required. */
+  readonly fallback?: string;
+  readonly meaning: string;
+}
+
+/** Every field with its default and what it does, in order. */
+export function describeConfig(): readonly ConfigField[] {
+  return [...fieldsOf(config.shape, ''), ...fieldsOf(account.shape, 'accounts[].')];
+}
+
+function fieldsOf(shape: Readonly<Record<string, z.ZodType>>, prefix: string): ConfigField[] {
+  return Object.entries(shape).map(([name, field]) => {
+    const fallback = field.safeParse(undefined);
+    return {
+      field: `${prefix}${name}`,
+      variable: prefix === '' ? (environmentNames.get(name) ?? null) : null,
+      ...(fallback.success && {
+        fallback: fallback.data === undefined ? 'none' : JSON.stringify(fallback.data),
+      }),
+      meaning: field.description ?? '',
+    };
+  });
+}

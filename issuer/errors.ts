@@ -1,0 +1,127 @@
+/**
+ * Every way in which the issuer refuses, beside the codes of `@bulla/verifier` (which it passes on as they are).
+ * A code, once released, keeps its name and its meaning.
+ *
+ * `status`: HTTP status of the answer. `oauth`: `error` at the token endpoint (RFC 6749 section 5.2, RFC 8707, RFC 9396,
+ * RFC 9449), absent where the refusal never happens there.
+ */
+export const issuerCodes = {
+  // requests
+  account_unknown: { status: 404, meaning: 'this issuer does not host the account' },
+  path_unknown: { status: 404, meaning: 'nothing is served at this path' },
+  method_refused: { status: 405, meaning: 'path does not take this method' },
+  body_too_large: { status: 413, oauth: 'invalid_request', meaning: 'request body is larger than its cap' },
+  body_invalid: {
+    status: 400,
+    oauth: 'invalid_request',
+    meaning: 'request body is not of the demanded form',
+  },
+  parameter_invalid: {
+    status: 400,
+    oauth: 'invalid_request',
+    meaning: 'request parameter is missing, repeated or malformed',
+  },
+  read_token_wrong: { status: 401, meaning: 'read token is missing or unknown' },
+  rate_limited: {
+    status: 429,
+    oauth: 'temporarily_unavailable',
+    meaning: 'too many requests from this client or account',
+  },
+  internal: { status: 500, oauth: 'server_error', meaning: 'issuer failed; the cause is in its log' },
+  closing: { status: 503, oauth: 'temporarily_unavailable', meaning: 'issuer is shutting down' },
+
+  // log
+  head_moved: { status: 409, meaning: 'entry was made for another head than the current one' },
+  entry_time_off: { status: 400, meaning: 'time of the entry is too far from the clock of the issuer' },
+  document_missing: {
+    status: 400,
+    meaning: 'entry publishes a policy set that neither comes with it nor is stored',
+  },
+  document_unused: {
+    status: 400,
+    meaning: 'policy set that comes with the entry is not the one it publishes',
+  },
+  document_unknown: { status: 404, meaning: 'no policy set has this digest' },
+  range_invalid: { status: 400, meaning: 'part of the log that was asked for does not exist' },
+  log_key_replaced: { status: 503, meaning: 'configured log key is not the log key of the account' },
+  relay_unavailable: { status: 503, meaning: 'issuer holds no live lease to relay requests' },
+
+  // store
+  account_exists: { status: 409, meaning: 'account exists in the store already' },
+  account_missing: { status: 503, meaning: 'account is not in the store' },
+  store_rolled_back: { status: 503, meaning: 'store holds less than a checkpoint that was already served' },
+  store_corrupt: { status: 503, meaning: 'store contradicts itself or the rules of the trust log' },
+  store_unavailable: { status: 503, oauth: 'temporarily_unavailable', meaning: 'store does not answer' },
+
+  // token endpoint
+  grant_type_unsupported: {
+    status: 400,
+    oauth: 'unsupported_grant_type',
+    meaning: 'grant type is not `client_credentials`',
+  },
+  scope_refused: {
+    status: 400,
+    oauth: 'invalid_scope',
+    meaning: 'scopes do not exist here: use `authorization_details`',
+  },
+  client_unauthenticated: {
+    status: 401,
+    oauth: 'invalid_client',
+    meaning: 'client assertion is missing, malformed, expired, replayed or not by a live key of the client',
+  },
+  client_inactive: {
+    status: 401,
+    oauth: 'invalid_client',
+    meaning: 'agent or its owner is not active',
+  },
+  proof_refused: {
+    status: 400,
+    oauth: 'invalid_dpop_proof',
+    meaning: 'DPoP proof is missing, malformed, replayed or not by a live key of the client',
+  },
+  nonce_required: { status: 400, oauth: 'use_dpop_nonce', meaning: 'DPoP proof carries no current nonce' },
+  target_refused: {
+    status: 400,
+    oauth: 'invalid_target',
+    meaning: '`resource` is missing, not registered, retired or not in the mint lease',
+  },
+  details_refused: {
+    status: 400,
+    oauth: 'invalid_authorization_details',
+    meaning: '`authorization_details` has an unknown type or member, or asks for what cannot be expressed',
+  },
+  mint_unavailable: {
+    status: 503,
+    oauth: 'temporarily_unavailable',
+    meaning: 'mint lease is missing, has ended or is about to',
+  },
+  mint_self_check: { status: 500, oauth: 'server_error', meaning: 'envelope just minted did not verify' },
+} as const;
+
+export type IssuerCode = keyof typeof issuerCodes;
+
+/** Not acceptable: thrown wherever the issuer refuses. */
+export class IssuerRefusal extends Error {
+  override readonly name = 'IssuerRefusal';
+  readonly code: IssuerCode;
+  /** Members that the problem+json answer carries beside the standard ones; shown to the caller. */
+  readonly details: Readonly<Record<string, string | number>>;
+
+  /** `message`: lower case, one line, no period; never a token, key, proof or assertion. */
+  constructor(
+    code: IssuerCode,
+    message: string,
+    options?: ErrorOptions & { readonly details?: Readonly<Record<string, string | number>> },
+  ) {
+    super(message, options);
+    this.code = code;
+    this.details = options?.details ?? {};
+  }
+}
+
+/** Configuration that the issuer cannot start with. The process should print the message and exit with `exitCode`. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  /** EX_CONFIG of sysexits.h. */
+  readonly exitCode = 78;
+}

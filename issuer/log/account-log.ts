@@ -1,0 +1,239 @@
+import { Refusal, type Signer } from '@bulla/verifier';
+import { canonicalJson, encodeBase64url } from '@bulla/verifier/envelope';
+import {
+  liveDelegate,
+  parseEntry,
+  parseRequest,
+  type Read,
+  signEntry,
+  TreeNodes,
+  type TrustView,
+  type UnverifiedEntry,
+  World,
+} from '@bulla/verifier/log';
+import type { Engine } from '@bulla/verifier/policy';
+import { IssuerRefusal } from '../errors.ts';
+import type { IssuerPorts } from '../ports.ts';
+import type { AccountStore, StoredCheckpoint } from '../store/store.ts';
+import { CheckpointSigner } from './checkpoints.ts';
+import { requireDocuments } from './documents.ts';
+import { replay } from './replay.ts';
+import { Turns } from './turns.ts';
+
+export interface AccountLogOptions {
+  readonly store: AccountStore;
+  readonly logKey: Signer;
+  /** Wraps requests. */
+  readonly delegateKey: Signer;
+  readonly engine: Engine;
+  readonly ports: IssuerPorts;
+}
+
+/** Where an accepted entry stands. */
+export interface Accepted {
+  readonly seq: number;
+  /** Number of entries, this one included. */
+  readonly size: number;
+  /** base64url SHA-256 of this entry's leaf: the next one's `prev`. */
+  readonly head: string;
+}
+
+/** How far an entry's time may be from the issuer's clock: typing a passphrase takes a while, a wrong clock takes longer. */
+const maxEntryAheadSeconds = 5;
+const maxEntryBehindSeconds = 600;
+
+/**
+ * One account's trust log at the issuer: the world in memory, the store behind it, one writer at a time.
+ *
+ * INVARIANT: the world never holds an entry that is not durable in the store, and no checkpoint covers one.
+ */
+export class AccountLog {
+  readonly account: string;
+  readonly world: World;
+  readonly nodes: TreeNodes;
+  readonly #options: AccountLogOptions;
+  readonly #checkpoints: CheckpointSigner;
+  readonly #turns = new Turns();
+  readonly #listeners = new Set<() => void>();
+  #closed = false;
+
+  private constructor(options: AccountLogOptions, world: World, nodes: TreeNodes, stored?: StoredCheckpoint) {
+    this.account = options.store.account;
+    this.#options = options;
+    this.world = world;
+    this.nodes = nodes;
+    this.#checkpoints = new CheckpointSigner({ ...options, world, stored });
+  }
+
+  /**
+   * Replays the log from its first entry, compares every projection with what the replay gave, rebuilds those that
+   * differ (law 6), and signs a first checkpoint.
+   *
+   * @throws {IssuerRefusal} `store_corrupt`, `store_rolled_back`, `store_unavailable`.
+   */
+  static async open(options: AccountLogOptions): Promise<AccountLog> {
+    const nodes = new TreeNodes();
+    const world = new World({ account: options.store.account, onNode: nodes.write });
+    const stored = await replay({ ...options, world, nodes });
+    const log = new AccountLog(options, world, nodes, stored);
+    await log.tick();
+    return log;
+  }
+
+  get read(): Read {
+    return this.world.read;
+  }
+
+  /** The log as the verifier's functions want it: never stale here, and nothing was stopped behind its back. */
+  get trust(): TrustView {
+    const { world } = this;
+    return {
+      account: world.account,
+      get size() {
+        return world.size;
+      },
+      get root() {
+        return encodeBase64url(world.treeRoot());
+      },
+      read: world.read,
+      age: () => 0,
+      policySet: () => undefined,
+      stopped: () => false,
+    };
+  }
+
+  /** The newest checkpoint. Undefined only while none could be signed since the account was created. */
+  get checkpoint(): StoredCheckpoint | undefined {
+    return this.#checkpoints.current;
+  }
+
+  /** Why no checkpoint can be signed, if so. */
+  get checkpointFailure(): string | undefined {
+    return this.#checkpoints.failure;
+  }
+
+  /** Called after each new checkpoint. @returns how to stop listening. */
+  onCheckpoint(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Appends a leaf that was signed on the current head. Resolves when it is durable. */
+  async append(leaf: string, documents: readonly unknown[] = []): Promise<Accepted> {
+    const entry = parseEntry(leaf);
+    return this.#turns.run(async () => {
+      await this.#catchUp();
+      this.#requireHead(entry);
+      return this.#accept(entry, documents);
+    });
+  }
+
+  /** Wraps a request in an entry on the current head, signed by the delegate key, and appends it. */
+  async relay(request: string): Promise<Accepted> {
+    parseRequest(request);
+    return this.#turns.run(async () => {
+      await this.#catchUp();
+      const { delegateKey } = this.#options;
+      const time = Math.max(Math.floor(this.#options.ports.now()), this.world.lastTime);
+      const delegate = liveDelegate(this.read, delegateKey.publicKey.thumbprint, time);
+      if (delegate?.lease.operations.includes('request.relay') !== true) {
+        throw new IssuerRefusal('relay_unavailable', 'issuer holds no live lease with `request.relay`');
+      }
+      const position = { account: this.account, seq: this.world.size, prev: this.world.head ?? '', time };
+      return this.#accept(parseEntry(signEntry({ ...position, request }, delegateKey)), []);
+    });
+  }
+
+  /** Takes in what other processes appended, and signs the newest checkpoint anew. Never throws; see `checkpointFailure`. */
+  async tick(): Promise<void> {
+    await this.#turns.run(async () => {
+      if (this.#closed) return;
+      try {
+        await this.#catchUp();
+      } catch (error) {
+        this.#checkpoints.fail(error);
+        return;
+      }
+      await this.#checkpointNow();
+    });
+  }
+
+  /** Waits for what is under way; refuses what comes later. */
+  async close(): Promise<void> {
+    await this.#turns.run(async () => {
+      this.#closed = true;
+    });
+  }
+
+  async #accept(entry: UnverifiedEntry, documents: readonly unknown[]): Promise<Accepted> {
+    if (this.#closed) throw new IssuerRefusal('closing', 'issuer is shutting down');
+    this.#requireTime(entry.time);
+    const expectedSize = this.world.size;
+    const draft = this.world.draft();
+    const { refusal, change, seq, hash } = draft.append(entry.leaf);
+    if (change === undefined)
+      throw refusal ?? new IssuerRefusal('internal', 'entry was neither applied nor refused');
+    const published = await requireDocuments(change.op, documents, this.#options);
+    const writes = new Map([...change.writes].map(([key, record]) => [key, canonicalJson(record)]));
+    const outcome = await this.#options.store.append({
+      expectedSize,
+      leaf: entry.leaf,
+      documents: published,
+      writes,
+    });
+    if (outcome === 'moved') {
+      await this.#catchUp();
+      throw this.#headMoved();
+    }
+    draft.commit();
+    this.#options.ports.log({
+      level: 'info',
+      event: 'entry.appended',
+      account: this.account,
+      seq,
+      op: change.op.type,
+    });
+    await this.#checkpointNow();
+    return { seq, size: seq + 1, head: hash };
+  }
+
+  #requireHead(entry: UnverifiedEntry): void {
+    if (entry.account !== this.account) {
+      throw new Refusal('rule_account_mismatch', 'entry belongs to another account');
+    }
+    if (entry.seq !== this.world.size || entry.prev !== this.world.head) throw this.#headMoved();
+  }
+
+  #headMoved(): IssuerRefusal {
+    const details = { size: this.world.size, head: this.world.head ?? '' };
+    return new IssuerRefusal('head_moved', 'entry was made for another head: sign again on this one', {
+      details,
+    });
+  }
+
+  #requireTime(time: number): void {
+    const now = this.#options.ports.now();
+    // A time ahead would hold up every later entry, whose time may not be less.
+    if (time > now + maxEntryAheadSeconds || time < now - maxEntryBehindSeconds) {
+      throw new IssuerRefusal(
+        'entry_time_off',
+        'entry time is too far from the issuer clock; compare clocks, sign again',
+      );
+    }
+  }
+
+  /** Applies entries that another process appended to the same store. */
+  async #catchUp(): Promise<void> {
+    const { store } = this.#options;
+    const size = await store.size();
+    if (size < this.world.size)
+      throw new IssuerRefusal('store_rolled_back', 'store lost entries while running');
+    while (this.world.size < size) {
+      for (const leaf of await store.entries(this.world.size, 256)) this.world.append(leaf);
+    }
+  }
+
+  async #checkpointNow(): Promise<void> {
+    if (await this.#checkpoints.sign()) for (const listener of this.#listeners) listener();
+  }
+}

@@ -1,0 +1,36 @@
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { createSigner, type PrivateJwk, type Signer } from '@bulla/verifier';
+import { ConfigError } from './errors.ts';
+
+/**
+ * Reads a private JWK (Ed25519 or P-256) from a file that only its owner may read or write.
+ *
+ * @throws {ConfigError} naming `field` and the file; never quoting its contents.
+ */
+export function loadSigner(field: string, file: string): Signer {
+  const text = readPrivateFile(field, file);
+  try {
+    return createSigner(JSON.parse(text) as PrivateJwk);
+  } catch {
+    // The cause is dropped: a parser's message could quote the key.
+    throw new ConfigError(`\`${field}\`: \`${file}\` does not hold a private Ed25519 or P-256 JWK`);
+  }
+}
+
+function readPrivateFile(field: string, file: string): string {
+  let descriptor: number;
+  try {
+    descriptor = openSync(file, 'r');
+  } catch {
+    throw new ConfigError(`\`${field}\`: \`${file}\` cannot be read`);
+  }
+  try {
+    // Of the open file, so that what was checked is what is read.
+    if ((fstatSync(descriptor).mode & 0o077) !== 0) {
+      throw new ConfigError(`\`${field}\`: \`${file}\` is open to group or others; set mode 0600`);
+    }
+    return readFileSync(descriptor, 'utf8');
+  } finally {
+    closeSync(descriptor);
+  }
+}

@@ -1,0 +1,226 @@
+import Database from 'libsql';
+import { IssuerRefusal } from '../errors.ts';
+import type { AccountStore, Append, Store, StoredCheckpoint } from './store.ts';
+
+/** Entries, documents and records are TEXT: libsql alters integers over 2^53 and returns BLOBs as ArrayBuffer. */
+const schema = `
+  CREATE TABLE IF NOT EXISTS entry (
+    account TEXT NOT NULL, seq INTEGER NOT NULL, leaf TEXT NOT NULL, PRIMARY KEY (account, seq)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS document (
+    account TEXT NOT NULL, digest TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (account, digest)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS state (
+    account TEXT NOT NULL, key TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (account, key)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS checkpoint (
+    account TEXT NOT NULL PRIMARY KEY, size INTEGER NOT NULL, root TEXT NOT NULL, time INTEGER NOT NULL, note TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS used (
+    account TEXT NOT NULL, key TEXT NOT NULL, expires INTEGER NOT NULL, PRIMARY KEY (account, key)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS used_expires ON used (account, expires);
+`;
+
+const busyTimeoutMilliseconds = 5000;
+/** Expired single-use keys are swept once in so many uses. */
+const sweepEvery = 256;
+
+/**
+ * Opens (and where needed creates) a libsql database file: WAL, `synchronous=FULL`, so that a commit is on disk before
+ * it is acknowledged (S1). Several processes may open the same file.
+ *
+ * @throws {IssuerRefusal} `store_unavailable`.
+ */
+export function openLibsqlStore(file: string): Store {
+  const db = guarded(() => {
+    const opened = new Database(file, { timeout: busyTimeoutMilliseconds });
+    opened.pragma('journal_mode = WAL');
+    opened.pragma('synchronous = FULL');
+    opened.exec(schema);
+    return opened;
+  });
+  return {
+    createAccount: async (account, genesis) =>
+      guarded(() => {
+        const store = new LibsqlAccount(db, account);
+        if (store.appendNow({ ...genesis, expectedSize: 0 }) === 'moved') {
+          throw new IssuerRefusal('account_exists', `account \`${account}\` exists`);
+        }
+        return store;
+      }),
+    openAccount: async (account) =>
+      guarded(() => {
+        const store = new LibsqlAccount(db, account);
+        if (store.sizeNow() === 0) {
+          throw new IssuerRefusal('account_missing', `account \`${account}\` is not in the store`);
+        }
+        return store;
+      }),
+    accounts: async () =>
+      guarded(() => {
+        const rows = db.prepare('SELECT account FROM entry WHERE seq = 0 ORDER BY account').all();
+        return (rows as { account: string }[]).map((row) => row.account);
+      }),
+    close: async () => {
+      db.close();
+    },
+  };
+}
+
+function guarded<T>(run: () => T): T {
+  try {
+    return run();
+  } catch (cause) {
+    if (cause instanceof IssuerRefusal) throw cause;
+    throw new IssuerRefusal('store_unavailable', 'store does not answer', { cause });
+  }
+}
+
+class LibsqlAccount implements AccountStore {
+  readonly account: string;
+  readonly #db: Database.Database;
+  #uses = 0;
+
+  constructor(db: Database.Database, account: string) {
+    this.#db = db;
+    this.account = account;
+  }
+
+  sizeNow(): number {
+    const row = this.#db
+      .prepare('SELECT count(*) AS size, coalesce(max(seq) + 1, 0) AS next FROM entry WHERE account = ?')
+      .get(this.account) as { size: number; next: number };
+    if (row.size !== row.next) throw new IssuerRefusal('store_corrupt', 'entries are missing from the log');
+    return row.size;
+  }
+
+  appendNow({ expectedSize, leaf, documents, writes }: Append): 'appended' | 'moved' {
+    return this.#transaction(() => {
+      if (this.#nextSeq() !== expectedSize) return 'moved';
+      this.#db.prepare('INSERT INTO entry VALUES (?, ?, ?)').run(this.account, expectedSize, leaf);
+      const document = this.#db.prepare('INSERT OR IGNORE INTO document VALUES (?, ?, ?)');
+      for (const [digest, body] of documents) document.run(this.account, digest, body);
+      this.#writeState(writes);
+      return 'appended';
+    });
+  }
+
+  async size(): Promise<number> {
+    return guarded(() => this.#nextSeq());
+  }
+
+  async entries(from: number, limit: number): Promise<readonly string[]> {
+    return guarded(() => {
+      const rows = this.#db
+        .prepare('SELECT leaf FROM entry WHERE account = ? AND seq >= ? ORDER BY seq LIMIT ?')
+        .all(this.account, from, limit) as { leaf: string }[];
+      return rows.map((row) => row.leaf);
+    });
+  }
+
+  async append(append: Append): Promise<'appended' | 'moved'> {
+    return guarded(() => this.appendNow(append));
+  }
+
+  async document(digest: string): Promise<string | undefined> {
+    return guarded(() => {
+      const row = this.#db
+        .prepare('SELECT body FROM document WHERE account = ? AND digest = ?')
+        .get(this.account, digest) as { body: string } | undefined;
+      return row?.body;
+    });
+  }
+
+  async state(): Promise<ReadonlyMap<string, string>> {
+    return guarded(() => {
+      const rows = this.#db.prepare('SELECT key, record FROM state WHERE account = ?').all(this.account);
+      return new Map((rows as { key: string; record: string }[]).map((row) => [row.key, row.record]));
+    });
+  }
+
+  async replaceState(state: ReadonlyMap<string, string>): Promise<void> {
+    guarded(() =>
+      this.#transaction(() => {
+        this.#db.prepare('DELETE FROM state WHERE account = ?').run(this.account);
+        this.#writeState(state);
+      }),
+    );
+  }
+
+  async checkpoint(): Promise<StoredCheckpoint | undefined> {
+    return guarded(() => this.#checkpointNow());
+  }
+
+  async saveCheckpoint({ size, root, time, note }: StoredCheckpoint): Promise<boolean> {
+    return guarded(() =>
+      this.#transaction(() => {
+        const stored = this.#checkpointNow();
+        if (stored !== undefined) {
+          if (size < stored.size || time < stored.time) return false;
+          if (size === stored.size && root !== stored.root) return false;
+        }
+        this.#db
+          .prepare('INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?, ?, ?)')
+          .run(this.account, size, root, time, note);
+        return true;
+      }),
+    );
+  }
+
+  async useOnce(keys: readonly string[], expiresAt: number, now: number): Promise<boolean> {
+    return guarded(() =>
+      this.#transaction(() => {
+        if (this.#uses++ % sweepEvery === 0) {
+          this.#db
+            .prepare('DELETE FROM used WHERE account = ? AND expires < ?')
+            .run(this.account, Math.floor(now));
+        }
+        const used = this.#db.prepare('SELECT expires FROM used WHERE account = ? AND key = ?');
+        const rows = keys.map((key) => used.get(this.account, key) as { expires: number } | undefined);
+        if (
+          new Set(keys).size !== keys.length ||
+          rows.some((row) => row !== undefined && row.expires >= now)
+        ) {
+          return false;
+        }
+        const insert = this.#db.prepare('INSERT OR REPLACE INTO used VALUES (?, ?, ?)');
+        for (const key of keys) insert.run(this.account, key, Math.ceil(expiresAt));
+        return true;
+      }),
+    );
+  }
+
+  #nextSeq(): number {
+    const row = this.#db
+      .prepare('SELECT coalesce(max(seq) + 1, 0) AS next FROM entry WHERE account = ?')
+      .get(this.account) as { next: number };
+    return row.next;
+  }
+
+  #checkpointNow(): StoredCheckpoint | undefined {
+    const row = this.#db
+      .prepare('SELECT size, root, time, note FROM checkpoint WHERE account = ?')
+      .get(this.account) as StoredCheckpoint | undefined;
+    // Copied member by member: libsql adds `_metadata` to rows.
+    return row && { size: row.size, root: row.root, time: row.time, note: row.note };
+  }
+
+  #writeState(writes: ReadonlyMap<string, string>): void {
+    const statement = this.#db.prepare('INSERT OR REPLACE INTO state VALUES (?, ?, ?)');
+    for (const [key, record] of writes) statement.run(this.account, key, record);
+  }
+
+  /** IMMEDIATE takes the write lock before the first read: two writers cannot both see the old head (S2). */
+  #transaction<T>(run: () => T): T {
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      const result = run();
+      this.#db.exec('COMMIT');
+      return result;
+    } catch (error) {
+      if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+}

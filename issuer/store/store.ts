@@ -1,0 +1,70 @@
+/**
+ * Where an issuer keeps its accounts. The log (entries, and documents by digest) is the truth; everything else here is
+ * a projection of it that can be dropped and rebuilt (law 6), or short-lived memory.
+ *
+ * Laws, held by every adapter and checked by `test/kit/store-conformance.ts`:
+ *
+ * S1. Nothing is acknowledged before it is durable: when a promise of a writing method resolves, the change survives
+ *     `kill -9` and power loss.
+ * S2. `append` is compare-and-set: of any number of concurrent writers with the same `expectedSize`, in any number of
+ *     processes, exactly one succeeds. Entry, documents and state changes become visible together or not at all.
+ * S3. Entries are never changed, removed or reordered. Entry `n` is what the writer handed over, byte for byte.
+ * S4. A stored checkpoint is never replaced by one of smaller size or earlier time, nor by one of the same size and
+ *     another root: `saveCheckpoint` answers `false` and changes nothing.
+ * S5. `useOnce` answers `true` at most once for each key until `expiresAt` has passed.
+ * S6. Accounts are separate: nothing done to one is visible in another. `createAccount` refuses an existing account
+ *     (`account_exists`), `openAccount` a missing one (`account_missing`); neither does the other's work.
+ * S7. A store that cannot answer throws; it never answers "none" instead.
+ */
+export interface Store {
+  /** @throws {IssuerRefusal} `account_exists`, `store_unavailable`. */
+  createAccount(account: string, genesis: Omit<Append, 'expectedSize'>): Promise<AccountStore>;
+  /** @throws {IssuerRefusal} `account_missing`, `store_unavailable`. */
+  openAccount(account: string): Promise<AccountStore>;
+  accounts(): Promise<readonly string[]>;
+  close(): Promise<void>;
+}
+
+export interface AccountStore {
+  readonly account: string;
+  /** Number of entries. */
+  size(): Promise<number>;
+  /** Entries `from` to `from + limit - 1`, as far as they exist, in order. */
+  entries(from: number, limit: number): Promise<readonly string[]>;
+  /** Appends one entry if the log has `expectedSize` entries. `moved`: it has not, and nothing was changed. */
+  append(append: Append): Promise<'appended' | 'moved'>;
+  document(digest: string): Promise<string | undefined>;
+
+  /** Projection: world-state key -> RFC 8785 text of its record. */
+  state(): Promise<ReadonlyMap<string, string>>;
+  /** Replaces the whole projection. */
+  replaceState(state: ReadonlyMap<string, string>): Promise<void>;
+
+  checkpoint(): Promise<StoredCheckpoint | undefined>;
+  saveCheckpoint(checkpoint: StoredCheckpoint): Promise<boolean>;
+
+  /**
+   * Takes all `keys`, or none and answers `false` when one was taken before. `now` and `expiresAt` are Unix seconds;
+   * keys that expired before `now` may be forgotten.
+   */
+  useOnce(keys: readonly string[], expiresAt: number, now: number): Promise<boolean>;
+}
+
+export interface Append {
+  readonly expectedSize: number;
+  readonly leaf: string;
+  /** Digest -> RFC 8785 text. */
+  readonly documents: ReadonlyMap<string, string>;
+  /** World-state records that the entry changes: key -> RFC 8785 text. */
+  readonly writes: ReadonlyMap<string, string>;
+}
+
+export interface StoredCheckpoint {
+  readonly size: number;
+  /** RFC 6962 root, base64url. */
+  readonly root: string;
+  /** Unix seconds of its signature. */
+  readonly time: number;
+  /** The signed note. */
+  readonly note: string;
+}

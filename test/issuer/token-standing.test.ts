@@ -1,0 +1,86 @@
+import { describe, expect, test } from 'vitest';
+import { IssuerWorld } from '../kit/issuer.ts';
+import { newSigner } from '../kit/log.ts';
+
+interface Answer {
+  readonly expires_in?: number;
+  readonly code?: string;
+}
+
+test('a nonce of the issuer is accepted, and demanded where the account says so', async () => {
+  const strict = await IssuerWorld.create({ account: { requireDpopNonce: true } });
+  try {
+    const refused = await strict.token();
+    expect(await refused.json()).toMatchObject({ error: 'use_dpop_nonce' });
+    const nonce = refused.headers.get('dpop-nonce') ?? '';
+    expect((await strict.token({ proofChange: { nonce } })).status).toBe(200);
+  } finally {
+    await strict.remove();
+  }
+});
+
+test('a client over its rate is refused, another is not', async () => {
+  const slow = await IssuerWorld.create({ now: 1_800_000_000, account: { tokensPerClientPerMinute: 4 } });
+  try {
+    expect((await slow.token()).status).toBe(200);
+    expect((await slow.token()).status).toBe(200);
+    const refused = await slow.token();
+    expect(refused.status).toBe(429);
+    expect(refused.headers.get('retry-after')).toBe('1');
+    expect((await slow.token({ client: slow.alice })).status).toBe(200);
+    slow.ahead = 16;
+    expect((await slow.token()).status).toBe(200);
+  } finally {
+    await slow.remove();
+  }
+});
+
+describe('what happens to a client in the log', () => {
+  test.each([
+    ['agent.suspend', 'client_inactive'],
+    ['principal.suspend', 'client_inactive'],
+    ['key.revoke', 'client_unauthenticated'],
+  ] as const)('%s: refused at once', async (type, code) => {
+    const own = await IssuerWorld.create();
+    try {
+      const op = {
+        'agent.suspend': { type: 'agent.suspend', agent: own.agent.id },
+        'principal.suspend': { type: 'principal.suspend', principal: own.alice.id },
+        'key.revoke': { type: 'key.revoke', key: own.agent.signer.publicKey.thumbprint },
+      } as const;
+      own.ledger.do(op[type]);
+      await own.appended(own.ledger.lastLeaf);
+      const answer = (await (await own.token()).json()) as Answer;
+      expect(answer.code).toBe(code);
+    } finally {
+      await own.remove();
+    }
+  });
+  test('the end of the lease: 503, and /healthz says why; life is capped before', async () => {
+    const short = await IssuerWorld.create({ leaseSeconds: 120, account: { minLeaseSeconds: 30 } });
+    try {
+      const answer = (await (await short.token()).json()) as Answer;
+      expect(answer.expires_in).toBeLessThanOrEqual(120);
+      expect((await short.issuer.app.request('/healthz')).status).toBe(200);
+      short.ahead = 100;
+      expect((await short.token()).status).toBe(503);
+      expect(await (await short.issuer.app.request('/healthz')).json()).toMatchObject({
+        healthy: false,
+        accounts: [{ reasons: expect.arrayContaining(['lease_ending']) as unknown }],
+      });
+      short.ahead = 130;
+      expect(await (await short.token()).json()).toMatchObject({ code: 'mint_unavailable' });
+    } finally {
+      await short.remove();
+    }
+  });
+});
+
+test('P-256 and Ed25519 agents are served alike', async () => {
+  const own = await IssuerWorld.create({ agentKey: newSigner('P-256') });
+  try {
+    expect((await own.token()).status).toBe(200);
+  } finally {
+    await own.remove();
+  }
+});

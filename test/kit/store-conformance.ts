@@ -1,0 +1,154 @@
+import { type AccountStore, IssuerRefusal, type Store } from '@bulla/issuer';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+export interface StoreConformance {
+  readonly name: string;
+  /** An empty store at a place of its own. */
+  readonly create: () => Promise<OpenStore>;
+}
+
+export interface OpenStore {
+  readonly store: Store;
+  /** Another connection to the same place, as a second process would have. */
+  readonly again: () => Promise<Store>;
+  readonly remove: () => Promise<void>;
+}
+
+const none: ReadonlyMap<string, string> = new Map();
+const entry = (expectedSize: number, leaf = `leaf-${expectedSize}`) => ({
+  expectedSize,
+  leaf,
+  documents: none,
+  writes: none,
+});
+const codeOf = async (run: () => Promise<unknown>): Promise<string> => {
+  try {
+    await run();
+  } catch (error) {
+    if (error instanceof IssuerRefusal) return error.code;
+    throw error;
+  }
+  return 'accepted';
+};
+
+/** The laws of `Store` (issuer/store/store.ts), for every adapter. */
+export function storeConformance({ name, create }: StoreConformance): void {
+  describe(`store ${name}`, () => {
+    let place: OpenStore;
+    let account: AccountStore;
+    const genesis = { leaf: 'leaf-0', documents: none, writes: none };
+
+    beforeEach(async () => {
+      place = await create();
+      account = await place.store.createAccount('alpha', genesis);
+    });
+    afterEach(async () => {
+      await place.store.close();
+      await place.remove();
+    });
+
+    test('S1: what was acknowledged is there for another connection', async () => {
+      const documents = new Map([['sha-256:x', '{"n":9007199254740993}']]);
+      const writes = new Map([['account', '{"a":1}']]);
+      await account.append({ ...entry(1), documents, writes });
+      const other = await (await place.again()).openAccount('alpha');
+      expect(await other.entries(0, 10)).toEqual(['leaf-0', 'leaf-1']);
+      expect(await other.document('sha-256:x')).toBe('{"n":9007199254740993}');
+      expect(await other.state()).toEqual(new Map([['account', '{"a":1}']]));
+    });
+
+    test('S2: one of many writers on one head succeeds', async () => {
+      const second = await (await place.again()).openAccount('alpha');
+      const writers = Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? account : second));
+      const outcomes = await Promise.all(
+        writers.map(async (writer, index) => writer.append(entry(1, `w${index}`))),
+      );
+      expect(outcomes.filter((outcome) => outcome === 'appended')).toHaveLength(1);
+      expect(await account.size()).toBe(2);
+    });
+
+    test('S2: an append that loses leaves neither document nor state behind', async () => {
+      const lost = {
+        ...entry(7),
+        documents: new Map([['sha-256:lost', '{}']]),
+        writes: new Map([['lost', '{}']]),
+      };
+      expect(await account.append(lost)).toBe('moved');
+      expect(await account.document('sha-256:lost')).toBeUndefined();
+      expect((await account.state()).has('lost')).toBe(false);
+    });
+
+    test('S3: entries come back byte for byte, in order, in pages', async () => {
+      const leaves = ['eyJ.ü€.\u{1F511}', ' ', '9007199254740993', 'x'.repeat(65_535)];
+      for (const [index, leaf] of leaves.entries()) await account.append(entry(index + 1, leaf));
+      expect(await account.entries(1, 2)).toEqual(leaves.slice(0, 2));
+      expect(await account.entries(3, 100)).toEqual(leaves.slice(2));
+      expect(await account.entries(5, 100)).toEqual([]);
+    });
+
+    test('S4: a checkpoint is never replaced by a smaller, an earlier or a contradicting one', async () => {
+      const checkpoint = { size: 5, root: 'root5', time: 100, note: 'note' };
+      expect(await account.checkpoint()).toBeUndefined();
+      expect(await account.saveCheckpoint(checkpoint)).toBe(true);
+      expect(await account.saveCheckpoint({ ...checkpoint, size: 4, time: 101 })).toBe(false);
+      expect(await account.saveCheckpoint({ ...checkpoint, size: 6, time: 99 })).toBe(false);
+      expect(await account.saveCheckpoint({ ...checkpoint, root: 'other', time: 101 })).toBe(false);
+      expect(await account.checkpoint()).toEqual(checkpoint);
+      const newer = { ...checkpoint, time: 102, note: 'newer' };
+      expect(await account.saveCheckpoint(newer)).toBe(true);
+      expect(await account.checkpoint()).toEqual(newer);
+    });
+
+    test('S5: a key is taken once until it expires, and a refused set takes nothing', async () => {
+      expect(await account.useOnce(['a', 'b'], 200, 100)).toBe(true);
+      expect(await account.useOnce(['c', 'a'], 200, 150)).toBe(false);
+      expect(await account.useOnce(['c'], 200, 200)).toBe(true);
+      expect(await account.useOnce(['a'], 300, 200)).toBe(false);
+      expect(await account.useOnce(['a'], 300, 201)).toBe(true);
+      expect(await account.useOnce(['d', 'd'], 300, 201)).toBe(false);
+    });
+
+    test('S5: of many who take one key at once, one gets it', async () => {
+      const second = await (await place.again()).openAccount('alpha');
+      const takers = Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? account : second));
+      const taken = await Promise.all(takers.map(async (taker) => taker.useOnce(['k'], 200, 100)));
+      expect(taken.filter(Boolean)).toHaveLength(1);
+    });
+
+    test('S6: accounts are created once, opened only when there, and see nothing of each other', async () => {
+      expect(await codeOf(async () => place.store.createAccount('alpha', genesis))).toBe('account_exists');
+      expect(await codeOf(async () => place.store.openAccount('beta'))).toBe('account_missing');
+      const beta = await place.store.createAccount('beta', { ...genesis, leaf: 'beta-0' });
+      await account.append({
+        ...entry(1),
+        documents: new Map([['d', '{}']]),
+        writes: new Map([['k', '{}']]),
+      });
+      await account.useOnce(['u'], 200, 100);
+      await account.saveCheckpoint({ size: 2, root: 'r', time: 1, note: 'n' });
+      expect(await beta.entries(0, 9)).toEqual(['beta-0']);
+      expect(await beta.document('d')).toBeUndefined();
+      expect(await beta.state()).toEqual(new Map());
+      expect(await beta.checkpoint()).toBeUndefined();
+      expect(await beta.useOnce(['u'], 200, 100)).toBe(true);
+      await beta.replaceState(new Map([['x', '1']]));
+      expect(await account.state()).toEqual(new Map([['k', '{}']]));
+      expect(await place.store.accounts()).toEqual(['alpha', 'beta']);
+    });
+
+    test('state is replaced as a whole', async () => {
+      await account.append({ ...entry(1), writes: new Map([['old', '1']]) });
+      await account.replaceState(new Map([['new', '2']]));
+      expect(await account.state()).toEqual(new Map([['new', '2']]));
+    });
+
+    test('S7: a closed store throws instead of answering', async () => {
+      const other = await place.again();
+      const closed = await other.openAccount('alpha');
+      await other.close();
+      expect(await codeOf(async () => closed.entries(0, 1))).toBe('store_unavailable');
+      expect(await codeOf(async () => closed.document('x'))).toBe('store_unavailable');
+      expect(await codeOf(async () => closed.useOnce(['x'], 2, 1))).toBe('store_unavailable');
+    });
+  });
+}
