@@ -353,12 +353,18 @@ export const codes = {
   lock_invalid: { status: 503, meaning: 'lock file is not a lock' },
   lock_mismatch: { status: 503, meaning: 'lock is of another account, or has another root at its size' },
   lock_lowered: { status: 400, meaning: 'lock would go back' },
-  policy_document_invalid: {
-    status: 503,
-    meaning: 'published policy set is not the one that the log names, or not a policy set',
+  policy_document_invalid: { status: 503, meaning: 'published policy set is not the one that the log names' },
+  stop_not_restrictive: { status: 400, meaning: 'direct stop is not an operation that only takes away' },
+  stop_unauthorised: {
+    status: 403,
+    meaning: 'direct stop is not signed by the threshold of admin keys in force, and by nobody else',
   },
   follower_closed: { status: 503, meaning: 'follower was closed' },
   follower_disk_failed: { status: 503, meaning: 'follower cannot write to its directory or lock file' },
+  follower_disk_invalid: {
+    status: 503,
+    meaning: 'directory of the follower does not verify: the follower halts',
+  },
   follower_failed: { status: 503, meaning: 'follower met a failure it has no code for' },
 
   // policy

@@ -1,11 +1,13 @@
 import { encodeBase64url } from '../base64url.ts';
 import { type Code, Refusal } from '../errors.ts';
 import { type Ports, systemPorts } from '../ports.ts';
-import { LeafDisk } from './disk.ts';
 import { Following } from './following.ts';
-import { raiseLock, readLock } from './lock.ts';
+import { readLock } from './lock.ts';
+import { Pace, Slice } from './pace.ts';
+import { Persistence, readLines } from './persistence.ts';
 import { digestsOf, PolicyShelf } from './policy-shelf.ts';
 import type { SlotRecord } from './records.ts';
+import { DirectStops, parseStop } from './stop.ts';
 import { LogClient, type LogLine, type LogTimeouts } from './transport.ts';
 import type { TrustView } from './view.ts';
 import { type Appended, World } from './world.ts';
@@ -30,6 +32,10 @@ export interface FollowerOptions {
   readonly maxBackoffSeconds?: number;
   /** Default 30 for an answer, 10 for silence on a stream. */
   readonly timeouts?: LogTimeouts;
+  /**
+   * A file of direct stops, one leaf a line, looked at every `pollSeconds`. Taking a line out again lifts nothing.
+   */
+  readonly stopFile?: string;
   readonly onAlarm?: (alarm: Alarm) => void;
   /** Told each leaf that became part of the world, in order. */
   readonly onEntry?: (entry: Appended) => void;
@@ -55,6 +61,14 @@ export interface Follower {
   start(): void;
   /** Ends the background work. The view stays, and ages. */
   close(): Promise<void>;
+  /**
+   * Takes an admin-signed restriction directly (`bulla stop`), whatever the log says or withholds. It is in force when
+   * this returns its promise, and on the disk when that resolves; it ends when the log applies exactly this leaf.
+   *
+   * @throws {Refusal} (rejects) `stop_not_restrictive`, `stop_unauthorised`, `rule_account_mismatch`, `log_incomplete`,
+   *   a code of parseEntry, `jws_signature_invalid`.
+   */
+  stop(leaf: string): Promise<void>;
   /** Resolves once `condition` holds; looked at after every change. Rejects when the follower halts or closes before. */
   until(condition: (trust: TrustView) => boolean): Promise<void>;
 }
@@ -75,56 +89,44 @@ class LogFollower implements Follower {
   readonly ready: Promise<void>;
   readonly #options: FollowerOptions;
   readonly #ports: Ports;
-  readonly #world: World;
   readonly #following: Following;
   readonly #client: LogClient;
   readonly #policies: PolicyShelf;
+  readonly #stops: DirectStops;
+  readonly #persistence: Persistence;
   readonly #abort = new AbortController();
+  readonly #pace: Pace;
   readonly #waiters = new Set<Waiter>();
-  #disk: LeafDisk | undefined;
-  #running: Promise<void> | undefined;
-  #persistedAt = -Infinity;
+  #running: Promise<unknown> | undefined;
 
   constructor(options: FollowerOptions) {
+    const { account, directory } = options;
     this.#options = options;
     this.#ports = options.ports ?? systemPorts;
-    this.#world = new World({ account: options.account });
+    this.#pace = new Pace(this.#abort.signal, this.#pollSeconds, options.maxBackoffSeconds ?? 30);
+    const world = new World({ account });
     const lock = options.lock === undefined ? undefined : readLock(options.lock);
-    this.#following = new Following(this.#world, lock, (entry) => this.#onEntry(entry));
+    this.#following = new Following(world, lock, (entry) => this.#onEntry(entry));
     this.#client = new LogClient({
       url: options.url,
-      account: options.account,
+      account,
       readToken: options.readToken,
       fetch: this.#ports.fetch,
       signal: this.#abort.signal,
       timeouts: options.timeouts ?? { answerSeconds: 30, idleSeconds: 10 },
     });
-    this.#policies = new PolicyShelf(
-      (digest) => this.#client.policy(digest),
-      (error) => this.#alarm(error),
-    );
-    if (options.directory !== undefined) this.#disk = new LeafDisk(options.directory);
-    this.trust = this.#view();
-    this.ready = this.until(() => this.#following.applied !== undefined && !this.#following.behind);
+    const onProblem = (error: unknown): void => this.#alarm(error);
+    this.#policies = new PolicyShelf((digest) => this.#client.policy(digest), onProblem);
+    this.#stops = new DirectStops(world.read);
+    this.#persistence = new Persistence({ account, directory, lock: options.lock, onProblem });
+    this.trust = viewOf(world, this.#following, this.#policies, this.#stops);
+    this.ready = this.until(() => !this.#following.behind);
     // Whoever awaits it is told; whoever does not must not be killed by it.
     this.ready.catch(() => undefined);
   }
 
-  #view(): TrustView {
-    const [world, following, policies] = [this.#world, this.#following, this.#policies];
-    return {
-      account: world.account,
-      get size() {
-        return world.size;
-      },
-      get root() {
-        return encodeBase64url(world.treeRoot());
-      },
-      read: world.read,
-      age: (now) => following.age(now),
-      policySet: (digest) => policies.get(digest),
-      stopped: () => false,
-    };
+  get #pollSeconds(): number {
+    return this.#options.pollSeconds ?? 1;
   }
 
   get halted(): Refusal | undefined {
@@ -138,7 +140,7 @@ class LogFollower implements Follower {
   async close(): Promise<void> {
     this.#abort.abort();
     await this.#running;
-    await this.#disk?.close();
+    await this.#persistence.close();
     for (const { reject } of this.#waiters) reject(new Refusal('follower_closed', 'follower was closed'));
     this.#waiters.clear();
   }
@@ -148,6 +150,12 @@ class LogFollower implements Follower {
       this.#waiters.add({ condition, resolve, reject });
       this.#notify();
     });
+  }
+
+  async stop(leaf: string): Promise<void> {
+    if (!this.#stops.hold(parseStop(this.trust.read, this.trust.account, leaf, 'active'))) return;
+    this.#notify();
+    await this.#persistence.writeStops(this.#stops.leaves);
   }
 
   #notify(): void {
@@ -172,10 +180,14 @@ class LogFollower implements Follower {
   }
 
   #onEntry(entry: Appended): void {
-    for (const [key, value] of entry.change?.writes ?? []) {
+    const { change, refusal } = entry;
+    for (const [key, value] of change?.writes ?? []) {
       if (key.startsWith('slot/')) this.#policies.setSlot(key, value as SlotRecord & typeof value);
     }
-    if (entry.refusal !== undefined) this.#alarm(entry.refusal, entry.seq);
+    if (change !== undefined && this.#stops.applied(entry.hash, change.op)) {
+      void this.#persistence.writeStops(this.#stops.leaves);
+    }
+    if (refusal !== undefined) this.#alarm(refusal, entry.seq);
     try {
       this.#options.onEntry?.(entry);
     } catch {
@@ -184,8 +196,29 @@ class LogFollower implements Follower {
   }
 
   async #run(): Promise<void> {
-    await this.#restore();
-    const pollSeconds = this.#options.pollSeconds ?? 1;
+    try {
+      await this.#restore();
+    } catch (error) {
+      const reason = error instanceof Refusal ? error.code : 'unreadable';
+      this.#following.halt('follower_disk_invalid', `directory of the follower does not verify: ${reason}`);
+      this.#alarm(this.halted);
+    }
+    void this.#policies.fill();
+    this.#notify();
+    await Promise.all([this.#follow(), this.#watchStops()]);
+  }
+
+  async #restore(): Promise<void> {
+    await this.#persistence.restore(
+      (leaf) => this.#following.take(leaf),
+      (note) => this.#following.checkpoint(note, Infinity),
+    );
+    for (const leaf of await this.#persistence.readStops()) {
+      this.#stops.hold(parseStop(this.trust.read, this.trust.account, leaf, 'any'));
+    }
+  }
+
+  async #follow(): Promise<void> {
     let failures = 0;
     let streamFailures = 0;
     let streamAt = -Infinity;
@@ -193,155 +226,129 @@ class LogFollower implements Follower {
       const streaming =
         this.#options.transport !== 'poll' && !this.#following.behind && performance.now() >= streamAt;
       const before = this.#following.applied;
-      try {
-        if (streaming) await this.#consume(this.#client.stream(this.#following.next));
-        else await this.#poll();
-        failures = 0;
-      } catch (error) {
-        if (!streaming) failures += 1;
-        await this.#giveUp(error);
-      }
+      const ended = await this.#attempt(() => (streaming ? this.#stream() : this.#poll()));
       if (streaming) {
         streamFailures = this.#following.applied === before ? streamFailures + 1 : 0;
-        streamAt = performance.now() + this.#backoff(streamFailures) * 1000;
+        streamAt = performance.now() + this.#pace.backoffSeconds(streamFailures) * 1000;
       } else {
-        await this.#pause(failures === 0 ? pollSeconds : this.#backoff(failures));
+        failures = ended ? 0 : failures + 1;
+        await this.#pace.pause(ended ? this.#pollSeconds : this.#pace.backoffSeconds(failures));
       }
     }
   }
 
-  /** Doubling, with jitter, so that a fleet does not come back in step. */
-  #backoff(failures: number): number {
-    const ceiling = Math.min(
-      this.#options.maxBackoffSeconds ?? 30,
-      (this.#options.pollSeconds ?? 1) * 2 ** failures,
-    );
-    return ceiling * (0.5 + Math.random() / 2);
+  /** @returns whether it ended without a refusal. */
+  async #attempt(work: () => Promise<void>): Promise<boolean> {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      this.#alarm(error);
+      this.#following.discard();
+      await this.#persistence.discard();
+      this.#notify();
+      return false;
+    }
   }
 
-  async #pause(seconds: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        this.#abort.signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = setTimeout(done, seconds * 1000);
-      this.#abort.signal.addEventListener('abort', done);
-      if (this.#abort.signal.aborted) done();
-    });
+  #stream(): Promise<void> {
+    return this.#consume(this.#client.stream(this.#following.next));
   }
 
   /** One answer, and more at once while the log has leaves that are not here. */
   async #poll(): Promise<void> {
     for (;;) {
       const from = this.#following.next;
-      await this.#consume(this.#client.entries(from));
+      try {
+        await this.#consume(this.#client.entries(from));
+      } catch (error) {
+        if (!(error instanceof Refusal) || error.code !== 'log_unreachable') throw error;
+        // A log that was rolled back has no entry `from`; one that withholds entries may still show its checkpoint.
+        this.#alarm(error);
+        return await this.#take(await this.#client.checkpoint());
+      }
       if (!this.#following.behind || this.#following.next === from) return;
     }
   }
 
   async #consume(lines: AsyncGenerator<LogLine>): Promise<void> {
     let leaves: string[] = [];
-    let sliceEnd = performance.now() + sliceMilliseconds;
+    const slice = new Slice();
     for await (const line of lines) {
       if ('leaf' in line) {
         this.#following.take(line.leaf);
         leaves.push(line.leaf);
       } else {
-        await this.#write(leaves);
+        await this.#persistence.write(leaves);
         leaves = [];
         await this.#take(line.checkpoint);
       }
-      if (performance.now() > sliceEnd) {
-        await new Promise(setImmediate);
-        sliceEnd = performance.now() + sliceMilliseconds;
-      }
+      await slice.turn();
     }
-    await this.#write(leaves);
+    await this.#persistence.write(leaves);
   }
 
   async #take(note: string): Promise<void> {
     await this.#awaitPolicies();
     const progress = this.#following.checkpoint(note, this.#ports.now());
-    if (progress !== 'behind') await this.#persist(note, progress === 'applied');
-    void this.#policies.fill().then(() => this.#notify());
     this.#notify();
+    const { applied } = this.#following;
+    if (progress !== 'behind' && applied !== undefined) {
+      await this.#persistence.commit(applied, progress === 'applied');
+    }
+    void this.#policies.fill().then(() => this.#notify());
   }
 
   /** Gives a policy set that is about to become current a moment to arrive; a restriction waits no longer than that. */
   async #awaitPolicies(): Promise<void> {
+    if (this.#following.applied === undefined) return;
     const digests = [...this.#following.draft.writes]
       .filter(([key]) => key.startsWith('slot/'))
       .flatMap(([, value]) => digestsOf(value as SlotRecord & typeof value));
-    if (digests.length === 0 || this.#following.applied === undefined) return;
+    if (digests.length === 0) return;
     const loaded = Promise.all(digests.map((digest) => this.#policies.load(digest)));
-    await Promise.race([loaded, this.#pause(policyHeadStartSeconds)]);
+    await Promise.race([loaded, this.#pace.pause(policyHeadStartSeconds)]);
   }
 
-  async #giveUp(error: unknown): Promise<void> {
-    this.#alarm(error);
-    this.#following.discard();
-    await this.#guardDisk(async (disk) => disk.discard());
-    this.#notify();
+  async #watchStops(): Promise<void> {
+    const { stopFile } = this.#options;
+    const refused = new Set<string>();
+    if (stopFile === undefined) return;
+    while (!this.#abort.signal.aborted) {
+      try {
+        for (const leaf of await readLines(stopFile)) await this.#stopFromFile(leaf, refused);
+      } catch (error) {
+        this.#alarm(error);
+      }
+      await this.#pace.pause(this.#pollSeconds);
+    }
   }
 
-  async #write(leaves: readonly string[]): Promise<void> {
-    await this.#guardDisk(async (disk) => disk.write(leaves));
-  }
-
-  async #persist(note: string, grown: boolean): Promise<void> {
-    const { applied } = this.#following;
-    if (applied === undefined || (!grown && applied.time < this.#persistedAt + refreshSeconds)) return;
-    this.#persistedAt = applied.time;
-    await this.#guardDisk(async (disk) => disk.commit(note));
-    const { lock, account } = this.#options;
-    if (lock === undefined) return;
-    const { size, time } = applied;
-    await raiseLock(lock, { account, size, root: encodeBase64url(applied.root), time }).catch(
-      (error: unknown) =>
-        this.#alarm(
-          error instanceof Refusal ? error : new Refusal('follower_disk_failed', 'lock was not written'),
-        ),
-    );
-  }
-
-  /** A disk that fails is given up: what is in memory is still right, and stays. */
-  async #guardDisk(work: (disk: LeafDisk) => Promise<void>): Promise<void> {
-    if (this.#disk === undefined) return;
+  /** A line that is refused is tried again, because the state may not be there yet; the alarm is raised once. */
+  async #stopFromFile(leaf: string, refused: Set<string>): Promise<void> {
     try {
-      await work(this.#disk);
-    } catch (cause) {
-      this.#disk = undefined;
-      this.#alarm(new Refusal('follower_disk_failed', 'leaves are no longer written to the disk', { cause }));
+      await this.stop(leaf);
+    } catch (error) {
+      if (!refused.has(leaf)) this.#alarm(error);
+      refused.add(leaf);
     }
-  }
-
-  /** Replays what the disk holds, checked like an answer of the log. */
-  async #restore(): Promise<void> {
-    if (this.#disk === undefined) return;
-    await this.#disk.open();
-    const note = await this.#disk.readCheckpoint();
-    if (note !== undefined) await this.#replay(this.#disk, note);
-    await this.#disk.discard();
-    this.#notify();
-  }
-
-  async #replay(disk: LeafDisk, note: string): Promise<void> {
-    const size = Number(note.split('\n')[1]);
-    let count = 0;
-    for await (const leaf of disk.readLeaves(size)) {
-      this.#following.take(leaf);
-      count += 1;
-      if (count % 64 === 0) await new Promise(setImmediate);
-    }
-    this.#following.checkpoint(note, Infinity);
-    void this.#policies.fill();
   }
 }
 
-/** Longest stretch of applying entries before requests get their turn. */
-const sliceMilliseconds = 5;
+function viewOf(world: World, following: Following, policies: PolicyShelf, stops: DirectStops): TrustView {
+  return {
+    account: world.account,
+    get size() {
+      return world.size;
+    },
+    get root() {
+      return encodeBase64url(world.treeRoot());
+    },
+    read: world.read,
+    age: (now) => following.age(now),
+    policySet: (digest) => policies.get(digest),
+    stopped: (key) => stops.stops(key),
+  };
+}
+
 const policyHeadStartSeconds = 0.25;
-/** A checkpoint that only moved the time is written to the disk this often. */
-const refreshSeconds = 60;

@@ -84,6 +84,7 @@ export class Following {
 
   /** Adds the next leaf to the draft. @throws {Refusal} `log_answer_invalid`, or what is wrong with the genesis. */
   take(leaf: string): void {
+    if (this.#halted !== undefined) throw this.#halted;
     if (leaf.length > limits.maxLeafBytes || !/^[\u0021-\u007e]+$/u.test(leaf)) {
       throw new Refusal('log_answer_invalid', 'leaf is empty, too long or not printable ASCII');
     }
@@ -165,10 +166,10 @@ export class Following {
 
   #requireEqual(seen: Checkpoint, checkpoint: Checkpoint): void {
     if (!seen.root.equals(checkpoint.root)) {
-      throw this.#halt('log_forked', 'log signed two roots for one size');
+      throw this.halt('log_forked', 'log signed two roots for one size');
     }
     if (!seen.state.equals(checkpoint.state)) {
-      throw this.#halt('state_root_differs', 'log signed two state roots for one size');
+      throw this.halt('state_root_differs', 'log signed two state roots for one size');
     }
   }
 
@@ -182,18 +183,18 @@ export class Following {
       throw new Refusal('log_root_differs', 'leaves do not hash to the root that the log signed');
     }
     if (this.#lockRoot !== undefined && encodeBase64url(this.#lockRoot) !== this.#lock?.root) {
-      throw this.#halt('lock_mismatch', 'log has another root at the locked size');
+      throw this.halt('lock_mismatch', 'log has another root at the locked size');
     }
-    if (draft.unknown !== undefined) throw this.#halt('entry_unknown', draft.unknown.message);
+    if (draft.unknown !== undefined) throw this.halt('entry_unknown', draft.unknown.message);
     if (this.#backdated !== undefined) {
-      throw this.#halt(
+      throw this.halt(
         'entry_backdated',
         `entry ${this.#backdated} was signed by a delegate with an old time`,
       );
     }
     draft.commit();
     if (!this.#world.stateRoot().equals(checkpoint.state)) {
-      throw this.#halt('state_root_differs', 'world state has another root than the log signed');
+      throw this.halt('state_root_differs', 'world state has another root than the log signed');
     }
     const entries = this.#entries;
     this.#applied = checkpoint;
@@ -212,7 +213,8 @@ export class Following {
     }
   }
 
-  #halt(code: Code, message: string): Refusal {
+  /** Stops for good: nothing is taken any more, and the age is infinite. */
+  halt(code: Code, message: string): Refusal {
     this.#halted = new Refusal(code, message);
     return this.#halted;
   }

@@ -41,7 +41,6 @@ export {
 } from './merkle.ts';
 export { type NoteSignature, noteKeyId, parseNote, type UnverifiedNote, writeNote } from './note.ts';
 export type { Lease, Operation } from './operations.ts';
-export { parsePolicySet } from './policy-shelf.ts';
 export { audienceKey, type Rank, type Read, type Records, revokedKey } from './records.ts';
 export { leasable, permitted } from './rules/permitted.ts';
 export { cosign } from './signed.ts';
@@ -57,6 +56,7 @@ export {
   principalIsLive,
 } from './standing.ts';
 export { emptyStateRoot, StateMap, type StateProof, verifyStateProof } from './state-map.ts';
+export { stoppedKeys } from './stop.ts';
 export {
   hashTile,
   parseEntryBundle,

@@ -1,7 +1,6 @@
 import { Refusal } from '../errors.ts';
-import { canonicalJson, isJsonObject, parseJsonObject } from '../json.ts';
+import { digestOf, parsePolicySetDocument } from '../policy/digest.ts';
 import type { PolicySetDocument } from '../policy/document.ts';
-import { sha256 } from './merkle.ts';
 import type { SlotRecord } from './records.ts';
 
 /** Published policy sets, fetched in the background by the digests that the slots name, and kept while one names them. */
@@ -43,7 +42,11 @@ export class PolicyShelf {
 
   async #load(digest: string): Promise<void> {
     try {
-      this.#documents.set(digest, parsePolicySet(await this.#fetch(digest), digest));
+      const bytes = await this.#fetch(digest);
+      if (digestOf(bytes) !== digest) {
+        throw new Refusal('policy_document_invalid', 'bytes do not hash to the digest in the log');
+      }
+      this.#documents.set(digest, parsePolicySetDocument(bytes));
     } catch (error) {
       this.#onProblem(error);
     } finally {
@@ -56,28 +59,4 @@ export class PolicyShelf {
 export function digestsOf(slot: SlotRecord): string[] {
   if (slot.status !== 'active') return [];
   return slot.previous === null ? [slot.digest] : [slot.digest, slot.previous.digest];
-}
-
-/**
- * Reads the bytes published under `digest`. Does NOT look into policies and schema.
- *
- * @throws {Refusal} `policy_document_invalid` where the bytes are not the ones the log names, or not a policy set.
- */
-export function parsePolicySet(bytes: Buffer, digest: string): PolicySetDocument {
-  if (`sha-256:${sha256(bytes).toString('base64url')}` !== digest) {
-    throw new Refusal('policy_document_invalid', 'bytes do not hash to the digest in the log');
-  }
-  try {
-    const document = parseJsonObject(bytes);
-    if (isPolicySet(document) && canonicalJson(document) === bytes.toString('utf8')) return document;
-  } catch (cause) {
-    throw new Refusal('policy_document_invalid', 'policy set is not strict JSON', { cause });
-  }
-  throw new Refusal('policy_document_invalid', 'policy set has another form');
-}
-
-function isPolicySet(value: unknown): value is PolicySetDocument {
-  if (!isJsonObject(value)) return false;
-  const { version, policies, schema, ...rest } = value;
-  return version === 1 && isJsonObject(policies) && isJsonObject(schema) && Object.keys(rest).length === 0;
 }

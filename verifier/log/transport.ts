@@ -46,18 +46,25 @@ export class LogClient {
     return this.#lines(`log/stream?from=${from}`, { bytes: Infinity, leaves: Infinity }, deadline);
   }
 
+  /** The newest checkpoint note. */
+  async checkpoint(): Promise<string> {
+    return (await this.#bytes('log/checkpoint', 'text/plain', limits.maxNoteBytes)).toString('utf8');
+  }
+
   /** The bytes published under a policy digest; not compared with it. */
-  async policy(digest: string): Promise<Buffer> {
+  policy(digest: string): Promise<Buffer> {
+    return this.#bytes(`policies/${digest}`, 'application/json', limits.maxPolicySetBytes);
+  }
+
+  async #bytes(path: string, accept: string, cap: number): Promise<Buffer> {
     const deadline = this.#deadline();
     try {
-      const response = await this.#get(`policies/${digest}`, 'application/json', deadline);
+      const response = await this.#get(path, accept, deadline);
       const parts: Uint8Array[] = [];
       let size = 0;
       for await (const chunk of chunks(response, deadline.signal)) {
         size += chunk.length;
-        if (size > limits.maxPolicySetBytes) {
-          throw new Refusal('log_answer_invalid', 'policy set is too large');
-        }
+        if (size > cap) throw new Refusal('log_answer_invalid', 'answer is too large');
         parts.push(chunk);
       }
       return Buffer.concat(parts);
