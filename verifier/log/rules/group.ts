@@ -25,6 +25,7 @@ export const groupRules: Rules<'group.create' | 'group.delete' | 'member.add' | 
       if (groups.includes(op.group)) throw new Refusal('rule_member_known', 'already in this group');
       return [...groups, op.group].sort();
     });
+    requireRoom(proposal, op.member);
   },
 
   'member.remove': (proposal, op) => {
@@ -60,21 +61,26 @@ function change(
   member: string,
   edit: (groups: readonly string[]) => readonly string[],
 ): void {
-  const slash = member.indexOf('/');
-  const id = member.slice(slash + 1);
+  const id = member.slice(member.indexOf('/') + 1);
   if (member.startsWith('principal/')) {
     const person = principalOf(proposal, id);
     if (person.status === 'deprovisioned') throw new Refusal('rule_status', 'person was deprovisioned');
-    const groups = edit(person.groups);
-    closureOf(proposal.read, groups);
-    proposal.put(`principal/${id}`, { ...person, groups });
+    proposal.put(`principal/${id}`, { ...person, groups: edit(person.groups) });
     return;
   }
   const group = requireGroup(proposal, id);
-  const parents = edit(group.parents);
-  if (closureOf(proposal.read, parents).has(id)) {
+  proposal.put(`group/${id}`, { ...group, parents: edit(group.parents) });
+}
+
+/** Asked of additions alone: leaving is never refused for want of room. */
+function requireRoom(proposal: Proposal, member: string): void {
+  const id = member.slice(member.indexOf('/') + 1);
+  if (member.startsWith('principal/')) {
+    closureOf(proposal.read, principalOf(proposal, id).groups);
+    return;
+  }
+  if (closureOf(proposal.read, requireGroup(proposal, id).parents).has(id)) {
     throw new Refusal('rule_group_cycle', 'a group would be in itself');
   }
-  proposal.put(`group/${id}`, { ...group, parents });
   closureOf(proposal.read, [id]);
 }
