@@ -1,4 +1,5 @@
 import { agentCodes } from '@bulla/agent';
+import { describeConfig, issuerCodes } from '@bulla/issuer';
 import { codes } from '@bulla/verifier';
 
 interface Row {
@@ -10,7 +11,10 @@ interface Row {
 
 /** Every generated file of this folder: name to content. `npm run docs` writes them; a test compares. */
 export function generateDocs(): ReadonlyMap<string, string> {
-  return new Map([['codes.md', codesPage()]]);
+  return new Map([
+    ['codes.md', codesPage()],
+    ['config.md', configPage()],
+  ]);
 }
 
 function codesPage(): string {
@@ -28,6 +32,29 @@ ${table(codes)}
 Thrown by the agent library itself; \`retry\`: the same call may succeed later.
 
 ${table(agentCodes)}
+
+## Issuer
+
+Beside the verifier's codes, which it passes on as they are. At the token endpoint \`error\` is what the client sees.
+
+${table(issuerCodes)}
+`;
+}
+
+function configPage(): string {
+  const rows = describeConfig().map(({ field, variable, fallback, meaning }) => {
+    const names = variable === null ? `\`${field}\`` : `\`${field}\`<br>\`${variable}\``;
+    return `| ${names} | ${fallback === undefined ? 'required' : `\`${fallback}\``} | ${meaning} |`;
+  });
+  return `# Configuration of the issuer
+
+Generated from the schema in \`issuer/config.ts\` by \`npm run docs\`. A JSON file, the environment, or both; the environment
+wins. Environment values other than \`BULLA_PUBLIC_URL\`, \`BULLA_DATABASE\` and \`BULLA_HOST\` are JSON. An unknown field is refused; a
+missing one is named, and the process exits with 78.
+
+| field | default | meaning |
+| --- | --- | --- |
+${rows.join('\n')}
 `;
 }
 

@@ -7,7 +7,7 @@ export interface StoreConformance {
   readonly create: () => Promise<OpenStore>;
 }
 
-export interface OpenStore {
+interface OpenStore {
   readonly store: Store;
   /** Another connection to the same place, as a second process would have. */
   readonly again: () => Promise<Store>;
