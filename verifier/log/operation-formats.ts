@@ -21,7 +21,7 @@ import type { Lease, Operation } from './operations.ts';
 export type OperationType = Operation['type'];
 export type Operations = { readonly [O in Operation as O['type']]: O };
 
-export const principalId: Field<string> = text(/^prn_[0-9a-f]{32}$/u);
+const principalId = text(/^prn_[0-9a-f]{32}$/u);
 const agentId = text(/^agt_[0-9a-f]{32}$/u);
 export const accountId: Field<string> = text(/^acct_[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/u);
 /** `principal/<id>` or `agent/<id>`. */

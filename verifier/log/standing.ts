@@ -40,7 +40,7 @@ export function keyIsLive(read: Read, thumbprint: string): boolean {
 }
 
 /** `subject`: `principal/<id>` or `agent/<id>`; any other word is not live. */
-export function subjectIsLive(read: Read, subject: string): boolean {
+function subjectIsLive(read: Read, subject: string): boolean {
   if (subject.startsWith('principal/')) return principalIsLive(read, subject.slice('principal/'.length));
   return subject.startsWith('agent/') && agentIsLive(read, subject.slice('agent/'.length));
 }

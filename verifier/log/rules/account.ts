@@ -4,7 +4,7 @@ import type { AccountRecord } from '../records.ts';
 import type { Rules } from './rule.ts';
 
 /** The rules number this version knows. */
-export const rulesNumber = 1;
+const rulesNumber = 1;
 
 export const accountRules: Rules<'account.create' | 'account.seal' | 'account.rules'> = {
   'account.create': (proposal, op) => {
