@@ -5,7 +5,8 @@ import { createInterface } from 'node:readline';
 import { writeFileWhole } from './lock.ts';
 
 /**
- * A follower's own copy of the log: `leaves`, one a line, and `checkpoint`, the newest note that covers them. Leaves
+ * A follower's own copy of the log: `leaves`, one a line; `checkpoint`, the newest note that covers
+ * them; `seen`, the newest note of a larger size. Leaves
  * behind the checkpoint's size are leftovers of a crash. What is read back is as little trusted as what a log sends.
  * One process at a time may use a directory.
  */
@@ -28,6 +29,10 @@ export class LeafDisk {
     return path.join(this.#directory, 'checkpoint');
   }
 
+  get #seen(): string {
+    return path.join(this.#directory, 'seen');
+  }
+
   /** Creates the directory where there is none. */
   async open(): Promise<void> {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
@@ -35,13 +40,17 @@ export class LeafDisk {
   }
 
   /** The note written last, undefined before the first. */
-  async readCheckpoint(): Promise<string | undefined> {
-    try {
-      return await readFile(this.#checkpoint, 'utf8');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
-    }
+  readCheckpoint(): Promise<string | undefined> {
+    return readIfThere(this.#checkpoint);
+  }
+
+  /** The newest note seen whose leaves were not here, undefined where there was none. */
+  readSeen(): Promise<string | undefined> {
+    return readIfThere(this.#seen);
+  }
+
+  async writeSeen(note: string): Promise<void> {
+    await writeFileWhole(this.#seen, note);
   }
 
   /** The first `count` leaves; fewer where the file is shorter. */
@@ -85,5 +94,14 @@ export class LeafDisk {
   async close(): Promise<void> {
     await this.#file?.close();
     this.#file = undefined;
+  }
+}
+
+async function readIfThere(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
   }
 }

@@ -98,6 +98,7 @@ class LogFollower implements Follower {
   readonly #pace: Pace;
   readonly #waiters = new Set<Waiter>();
   #running: Promise<unknown> | undefined;
+  #rememberedSize = 0;
 
   constructor(options: FollowerOptions) {
     const { account, directory } = options;
@@ -244,6 +245,7 @@ class LogFollower implements Follower {
       return true;
     } catch (error) {
       this.#alarm(error);
+      await this.#rememberSeen();
       this.#following.discard();
       await this.#persistence.discard();
       this.#notify();
@@ -296,7 +298,17 @@ class LogFollower implements Follower {
     if (progress !== 'behind' && applied !== undefined) {
       await this.#persistence.commit(applied, progress === 'applied');
     }
+    if (progress === 'behind') await this.#rememberSeen();
     void this.#policies.fill().then(() => this.#notify());
+  }
+
+  /** What was seen stays seen after a restart; while catching up for the first time there is nothing to lose. */
+  async #rememberSeen(): Promise<void> {
+    const { applied, seen } = this.#following;
+    if (applied === undefined || seen === undefined || seen.size <= applied.size) return;
+    if (seen.size === this.#rememberedSize) return;
+    this.#rememberedSize = seen.size;
+    await this.#persistence.see(seen.note);
   }
 
   /** Gives a policy set that is about to become current a moment to arrive; a restriction waits no longer than that. */

@@ -57,6 +57,11 @@ export class Following {
     return this.#applied;
   }
 
+  /** The newest checkpoint that the log signed and that is not refused, its leaves here or not. */
+  get seen(): VerifiedCheckpoint | undefined {
+    return this.#seen;
+  }
+
   get halted(): Refusal | undefined {
     return this.#halted;
   }

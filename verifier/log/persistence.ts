@@ -46,8 +46,8 @@ export class Persistence {
   }
 
   /**
-   * Hands the leaves on the disk to `take` and then the checkpoint that covers them to `cover`; both check them as if
-   * the log had sent them. Throws what they throw: a disk that does not verify is not silently started over, because
+   * Hands the leaves on the disk to `take`, then the checkpoint that covers them and the newest one that was seen to
+   * `cover`; both check them as if the log had sent them. Throws what they throw: a disk that does not verify is not silently started over, because
    * that would forget what was seen.
    */
   async restore(take: (leaf: string) => void, cover: (note: string) => void): Promise<void> {
@@ -57,7 +57,7 @@ export class Persistence {
     const note = await disk.readCheckpoint();
     if (note !== undefined) {
       let count = 0;
-      for await (const leaf of disk.readLeaves(Number(note.split('\n')[1]))) {
+      for await (const leaf of disk.readLeaves(sizeOf(note))) {
         take(leaf);
         count += 1;
         if (count % 64 === 0) await new Promise(setImmediate);
@@ -65,6 +65,13 @@ export class Persistence {
       cover(note);
     }
     await disk.discard();
+    const seen = await disk.readSeen();
+    if (note !== undefined && seen !== undefined && sizeOf(seen) > sizeOf(note)) cover(seen);
+  }
+
+  /** Remembers a checkpoint whose leaves are not here. */
+  async see(note: string): Promise<void> {
+    await this.#guard((disk) => disk.writeSeen(note));
   }
 
   async write(leaves: readonly string[]): Promise<void> {
@@ -108,6 +115,11 @@ export class Persistence {
 
 /** A checkpoint that only moved the time is written this often. */
 const refreshSeconds = 60;
+
+/** The size a note claims, as far as reading goes: what is read by it is then verified. */
+function sizeOf(note: string): number {
+  return Number(note.split('\n')[1]);
+}
 
 /** Lines of a file, empty ones left out; none where there is no file. */
 export async function readLines(file: string): Promise<string[]> {

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { encodeBase64url } from '@bulla/verifier/envelope';
 import { describe, expect, test } from 'vitest';
@@ -22,6 +22,53 @@ describe('disk and lock', () => {
     await stage().alarmed('checkpoint_rolled_back');
     expect(second.trust.read('group/crew')).toBeDefined();
     expect(second.trust.age(start + 3)).toBe(3);
+  });
+
+  test('a size that was seen and withheld is still known after a restart', async () => {
+    const { directory, log } = stage();
+    const older = log.note;
+    const first = stage().follow({ directory });
+    await first.ready;
+    log.sign({ size: 5, time: start + 1 });
+    await first.until(() => log.requests.filter((each) => each.endsWith('/entries')).length > 5);
+    await first.close();
+    log.note = older;
+    const second = stage().follow({ directory });
+    await stage().alarmed('checkpoint_rolled_back');
+    expect(second.trust.age(start + 30)).toBe(30);
+    for (const name of ['a', 'b', 'c', 'd', 'e']) log.ledger.group(name);
+    stage().tick(2);
+    await second.until((trust) => trust.size === 6);
+    await second.close();
+    await stage().follow({ directory }).ready;
+  });
+
+  test('a directory that does not verify halts, and is not started over', async () => {
+    const { directory } = stage();
+    stage().grow('crew');
+    const first = stage().follow({ directory });
+    await first.ready;
+    await first.close();
+    const leaves = path.join(directory, 'leaves');
+    writeFileSync(leaves, readFileSync(leaves, 'latin1').replace('.', '_'));
+    const second = stage().follow({ directory });
+    await expect(second.ready).rejects.toMatchObject({ code: 'follower_disk_invalid' });
+    expect(second.trust.age(start)).toBe(Infinity);
+  });
+
+  test('leaves behind the checkpoint, left by a crash, are cut off', async () => {
+    const { directory } = stage();
+    stage().grow('crew');
+    const first = stage().follow({ directory });
+    await first.ready;
+    await first.close();
+    appendFileSync(path.join(directory, 'leaves'), 'half a le');
+    stage().grow('team');
+    const second = stage().follow({ directory });
+    await second.until((trust) => trust.size === 3);
+    await second.close();
+    const lines = readFileSync(path.join(directory, 'leaves'), 'latin1').trimEnd().split('\n');
+    expect(lines).toEqual(stage().log.leaves);
   });
 
   test('a lock that is missing, malformed or of another account refuses the start', () => {
