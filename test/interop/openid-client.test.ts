@@ -18,7 +18,10 @@ const freePort = async (): Promise<number> =>
     });
   });
 
-const importPair = async (algorithm: 'Ed25519' | 'ES256', jwk: PrivateJwk): Promise<Parameters<typeof client.getDPoPHandle>[1]> => {
+const importPair = async (
+  algorithm: 'Ed25519' | 'ES256',
+  jwk: PrivateJwk,
+): Promise<Parameters<typeof client.getDPoPHandle>[1]> => {
   const parameters = algorithm === 'Ed25519' ? { name: 'Ed25519' } : { name: 'ECDSA', namedCurve: 'P-256' };
   const { d: _, ...publicJwk }: PrivateJwk | (PublicJwk & { d?: string }) = jwk;
   return {

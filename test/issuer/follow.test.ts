@@ -20,28 +20,31 @@ afterEach(async () => {
   await world.remove();
 });
 
-test.each(['stream', 'poll'] as const)('a follower over %s sees what the issuer appended', async (transport) => {
-  follower = createFollower({
-    account: world.ledger.account,
-    url: running.url,
-    readToken,
-    transport,
-    pollSeconds: 0.05,
-  });
-  follower.start();
-  await follower.ready;
-  const { trust } = follower;
-  expect(trust.size).toBe(world.ledger.leaves.length);
-  await follower.until(() => trust.policySet(policySetDigest(notesPolicy)) !== undefined);
-  expect(trust.read(`agent/${world.agent.id}`)?.status).toBe('active');
+test.each(['stream', 'poll'] as const)(
+  'a follower over %s sees what the issuer appended',
+  async (transport) => {
+    follower = createFollower({
+      account: world.ledger.account,
+      url: running.url,
+      readToken,
+      transport,
+      pollSeconds: 0.05,
+    });
+    follower.start();
+    await follower.ready;
+    const { trust } = follower;
+    expect(trust.size).toBe(world.ledger.leaves.length);
+    await follower.until(() => trust.policySet(policySetDigest(notesPolicy)) !== undefined);
+    expect(trust.read(`agent/${world.agent.id}`)?.status).toBe('active');
 
-  world.ledger.do({ type: 'agent.suspend', agent: world.agent.id });
-  const posted = await fetch(`${running.url}${world.base}/log/entries`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${readToken}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ leaf: world.ledger.lastLeaf }),
-  });
-  expect(posted.status).toBe(201);
-  await follower.until(() => trust.read(`agent/${world.agent.id}`)?.status === 'suspended');
-  expect(follower.halted).toBeUndefined();
-});
+    world.ledger.do({ type: 'agent.suspend', agent: world.agent.id });
+    const posted = await fetch(`${running.url}${world.base}/log/entries`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${readToken}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ leaf: world.ledger.lastLeaf }),
+    });
+    expect(posted.status).toBe(201);
+    await follower.until(() => trust.read(`agent/${world.agent.id}`)?.status === 'suspended');
+    expect(follower.halted).toBeUndefined();
+  },
+);
