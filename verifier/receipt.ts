@@ -57,8 +57,8 @@ export interface Attempt {
   readonly wire: WireRequest;
   readonly access: Access;
   readonly route: RouteOptions;
-  /** Unix seconds. */
-  readonly now: number;
+  /** Unix seconds, when it came in. */
+  now: number;
   request?: PresentedRequest;
   envelope?: SignedEnvelope;
   parties?: Parties;
@@ -90,7 +90,7 @@ export function writeReceipt(
     audience: verifier.audience,
     request: { method: wire.method, ...(request !== undefined && { path: request.path }) },
     action: access.action,
-    ...(resource !== undefined && { resource: { type: resource.type, id: resource.id } }),
+    ...(resource?.type !== undefined && { resource: { type: resource.type, id: resource.id } }),
     ...(envelope !== undefined && {
       envelope: {
         id: envelope.root.jti,

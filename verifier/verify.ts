@@ -1,12 +1,12 @@
 import type { Access, RouteOptions, WireRequest } from './access.ts';
-import { createSignatureCache } from './envelope/signatures.ts';
+import { createSignatureCache, type SignedEnvelope } from './envelope/signatures.ts';
 import { Refusal } from './errors.ts';
 import { createGrant, type Grant } from './grant.ts';
 import { createKeyring } from './keyring.ts';
 import { limits } from './limits.ts';
 import { audienceKey } from './log/records.ts';
 import type { TrustView } from './log/view.ts';
-import { findParties } from './parties.ts';
+import { findParties, type Parties } from './parties.ts';
 import { type Clearance, createClearance, type Verdict } from './policy/clear.ts';
 import { type Ports, systemPorts } from './ports.ts';
 import { envelopeDigest } from './proof/content.ts';
@@ -16,6 +16,7 @@ import type { ReplayStore } from './proof/replay.ts';
 import { createPublicOrigins, readRequest } from './proof/request.ts';
 import { type Attempt, type Outcome, type Reason, type Receipt, writeReceipt } from './receipt.ts';
 import {
+  type AudienceStanding,
   readAudience,
   requireCurrentPolicy,
   requireFresh,
@@ -65,6 +66,12 @@ export function createVerifier(options: VerifierOptions): Verifier {
   return new LocalVerifier(options);
 }
 
+/** What holds for every request to a route at one moment. */
+interface Here {
+  readonly standing: AudienceStanding;
+  readonly staleness: number;
+}
+
 const cachedEnvelopes = 16_384;
 const cachedKeys = 65_536;
 
@@ -91,8 +98,9 @@ class LocalVerifier implements Verifier {
   }
 
   async decide(wire: WireRequest, access: Access, route: RouteOptions = {}): Promise<Decision> {
-    const attempt: Attempt = { wire, access, route, now: this.#now() };
+    const attempt: Attempt = { wire, access, route, now: this.#latest };
     try {
+      attempt.now = this.#now();
       const verdict = await this.#steps(attempt);
       const receipt = this.#record(attempt, { outcome: verdict.allowed ? 'allow' : 'deny', ...verdict });
       return verdict.allowed
@@ -117,7 +125,6 @@ class LocalVerifier implements Verifier {
    * @returns the policy's answer; everything else that can go wrong is thrown.
    */
   async #steps(attempt: Attempt): Promise<Verdict> {
-    const { trust, replay, account, audience } = this.#options;
     const { wire, access, route, now } = attempt;
 
     // 1. The request has one reading. `request_*`, `envelope_missing`, `envelope_too_large`, `proof_missing`, `proof_too_large`
@@ -125,16 +132,61 @@ class LocalVerifier implements Verifier {
     attempt.request = request;
 
     // 2. This API is registered, has a policy, and our knowledge is fresh. `audience_not_active`, `policy_retired`, `trust_stale`
+    const here = this.#requireHere(route, now);
+
+    // 3. Every block is signed by the key before it. `envelope_*`, `jws_*`, `narrow_too_large`, `key_invalid`
+    const envelope = this.#signatures.open(request.envelope, envelopeDigest(request.envelope), this.#keyOf);
+    attempt.envelope = envelope;
+
+    // 4. to 8. The envelope is in force
+    attempt.parties = this.#requireInForce(envelope, here, now);
+
+    // 9. The last holder proves this exact request. `proof_*`
+    const proof = checkProof(request, { holder: envelope.holder, now, route, nonces: this.nonces });
+    attempt.proof = proof;
+
+    // 10. The proof was never used before. `proof_replayed`, `proof_nonce_required`, `replay_store_*`
+    const claimed = this.#options.replay.claim(proof, now);
+    if (claimed !== undefined) await claimed;
+
+    // 11. The route says what is asked for. Whatever its code throws
+    const resource = await access.resource();
+    const context = await access.context?.();
+    attempt.resource = resource;
+
+    // 12. Steps 2 and 4 to 8 once more: what was taken away while store and route were asked is not given. Their codes
+    const answered = this.#now();
+    const { standing, staleness } = this.#requireHere(route, answered);
+    attempt.parties = this.#requireInForce(envelope, { standing, staleness }, answered);
+
+    // 13. The admins' policy allows and no limit forbids. `policy_*`, `narrow_*`, `value_invalid`, `entity_*`, `action_unknown`, `engine_failed`
+    return this.#clearance.clear({
+      envelope,
+      parties: attempt.parties,
+      standing,
+      request,
+      action: access.action,
+      resource,
+      context,
+      route,
+      now: answered,
+    });
+  }
+
+  #requireHere(route: RouteOptions, now: number): Here {
+    const { trust } = this.#options;
     const standing = readAudience(trust, this.#audience, now);
     const staleness = Math.min(
       route.stalenessSeconds ?? limits.defaultStalenessSeconds,
       standing.maxStalenessSeconds,
     );
     requireFresh(trust, now, staleness);
+    return { standing, staleness };
+  }
 
-    // 3. Every block is signed by the key before it. `envelope_*`, `jws_*`, `narrow_too_large`, `key_invalid`
-    const envelope = this.#signatures.open(request.envelope, envelopeDigest(request.envelope), this.#keyOf);
-    attempt.envelope = envelope;
+  /** Look-ups in memory and nothing else, so that they can be made twice. */
+  #requireInForce(envelope: SignedEnvelope, { standing, staleness }: Here, now: number): Parties {
+    const { trust, account, audience } = this.#options;
 
     // 4. The envelope is for this account, this API and now. `account_mismatch`, `audience_mismatch`, `envelope_expired`
     requireHereAndNow(envelope, { account, audience }, now);
@@ -145,55 +197,35 @@ class LocalVerifier implements Verifier {
 
     // 6. Person, agent and every holder are active now. `subject_not_active`, `agent_not_active`, `holder_key_not_live`
     const parties = findParties(trust, envelope);
-    attempt.parties = parties;
 
     // 7. It was not revoked. `envelope_revoked`
     requireNotRevoked(trust, envelope);
 
     // 8. It was minted under the policy set that is current. `policy_superseded`
     requireCurrentPolicy(envelope, standing);
-
-    // 9. The last holder proves this exact request. `proof_*`
-    const proof = checkProof(request, { holder: envelope.holder, now, route, nonces: this.nonces });
-    attempt.proof = proof;
-
-    // 10. The proof was never used before. `proof_replayed`, `proof_nonce_required`, `replay_store_*`
-    const claimed = replay.claim(proof, now);
-    if (claimed !== undefined) await claimed;
-
-    // 11. The route says what is asked for. Whatever its code throws
-    const resource = await access.resource();
-    const context = await access.context?.();
-    attempt.resource = resource;
-
-    // 12. The admins' policy allows and no limit forbids. `policy_*`, `narrow_*`, `value_invalid`, `entity_*`, `action_unknown`, `engine_failed`
-    return this.#clearance.clear({
-      envelope,
-      parties,
-      standing,
-      request,
-      action: access.action,
-      resource,
-      context,
-      route,
-      now,
-    });
+    return parties;
   }
 
-  /** Unix seconds, never going back: what has expired stays expired when the clock is set (law 7). */
+  /**
+   * Unix seconds, never going back: what has expired stays expired when the clock is set (law 7).
+   *
+   * @throws {Refusal} `internal_error` for what is no time: NaN compares as false with every limit.
+   */
   #now(): number {
-    this.#latest = Math.max(this.#latest, (this.#options.ports ?? systemPorts).now());
+    const now = (this.#options.ports ?? systemPorts).now();
+    if (!Number.isFinite(now)) throw new Refusal('internal_error', 'clock does not tell the time');
+    this.#latest = Math.max(this.#latest, now);
     return this.#latest;
   }
 
   #record(attempt: Attempt, outcome: Outcome): Receipt {
-    const receipt = writeReceipt(this.#options, attempt, outcome);
     try {
+      const receipt = writeReceipt(this.#options, attempt, outcome);
       this.#options.onReceipt?.(receipt);
+      return receipt;
     } catch (cause) {
       throw new Refusal('receipt_failed', 'receipt could not be handed over', { cause });
     }
-    return receipt;
   }
 }
 
