@@ -1,1 +1,4 @@
-process.exitCode = 0;
+import { run } from './run.ts';
+import { processSurroundings } from './surroundings.ts';
+
+process.exitCode = await run(process.argv.slice(2), processSurroundings());

@@ -1,0 +1,63 @@
+import { readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { CliError } from './errors.ts';
+import { isMissing, writePrivateFile } from './files.ts';
+
+/** An entry that the issuer took, and that was not yet seen in the log. */
+interface Promised {
+  readonly seq: number;
+  readonly hash: string;
+  /** Unix seconds. */
+  readonly time: number;
+}
+
+/**
+ * Remembers what the issuer acknowledged until it is seen in the log. An issuer that took a restriction and then shows
+ * a log without it is found out at the next use, and nothing more is signed on such a log.
+ */
+export class Acknowledged {
+  readonly #file: string;
+  #promised: readonly Promised[];
+
+  constructor(folder: string) {
+    this.#file = path.join(folder, 'acknowledged.json');
+    this.#promised = read(this.#file);
+  }
+
+  add(promised: Promised): void {
+    this.#write([...this.#promised, promised]);
+  }
+
+  clear(seq: number): void {
+    this.#write(this.#promised.filter((promised) => promised.seq !== seq));
+  }
+
+  /** @throws {CliError} `entry_missing`. */
+  requireIn(entries: readonly { readonly seq: number; readonly hash: string }[]): void {
+    const missing = this.#promised.find(({ seq, hash }) => entries[seq]?.hash !== hash);
+    if (missing !== undefined) {
+      const since = new Date(missing.time * 1000).toISOString();
+      throw new CliError(
+        'entry_missing',
+        `the log lacks entry ${missing.seq}, which the issuer acknowledged at ${since}`,
+        { hint: `ask the issuer's operator why; once that is settled, delete \`${this.#file}\`` },
+      );
+    }
+    this.#write([]);
+  }
+
+  #write(promised: readonly Promised[]): void {
+    this.#promised = promised;
+    if (promised.length === 0) rmSync(this.#file, { force: true });
+    else writePrivateFile(this.#file, `${JSON.stringify(promised)}\n`);
+  }
+}
+
+function read(file: string): readonly Promised[] {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as readonly Promised[];
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw new CliError('home_invalid', `\`${file}\` is malformed`);
+  }
+}

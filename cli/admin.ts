@@ -1,0 +1,184 @@
+import { limits, type Signer } from '@bulla/verifier';
+import type { Json, JsonObject } from '@bulla/verifier/envelope';
+import { agentIdOf, audienceKey, type Lease, principalIdOf } from '@bulla/verifier/log';
+import { type PolicySetDocument, policySetDigest } from '@bulla/verifier/policy';
+import type { Confirmed, Ledger } from './ledger.ts';
+
+export type { FollowOptions, LedgerEntry } from './followed-log.ts';
+export { createGenesis, type Genesis, type GenesisOptions } from './genesis.ts';
+export { type AppendOptions, type Confirmed, Ledger, type LedgerOptions } from './ledger.ts';
+export { type Setup, type SetupOptions, setUp } from './setup.ts';
+
+/*
+ * What admins do, as functions that print nothing. Each resolves once a checkpoint that covers the entry was seen, and
+ * throws what `Ledger.append` throws.
+ */
+
+/** A person, with the entries that made them. */
+export interface NewPerson {
+  /** `prn_…`. */
+  readonly principal: string;
+  readonly entries: readonly Confirmed[];
+}
+
+export interface PersonOptions {
+  readonly groups?: readonly string[];
+  readonly attributes?: JsonObject;
+  /** May confirm other people's activation. */
+  readonly sponsor?: boolean;
+  /** The person's key: with it they are activated at once, on the admin's word. Without it they stay pending. */
+  readonly key?: Signer;
+}
+
+/** Provisions a person and, where their key is at hand, activates them. */
+export async function addPerson(ledger: Ledger, options: PersonOptions): Promise<NewPerson> {
+  const { groups = [], attributes = {}, sponsor = false, key } = options;
+  const provisioned = await ledger.append({
+    type: 'principal.provision',
+    groups: [...new Set(groups)].sort(),
+    attributes,
+    sponsor,
+  });
+  const principal = principalIdOf(provisioned.leaf);
+  if (key === undefined) return { principal, entries: [provisioned] };
+  return { principal, entries: [provisioned, await activatePerson(ledger, principal, key)] };
+}
+
+/** Activates a pending person with their first key. */
+export function activatePerson(ledger: Ledger, principal: string, key: Signer): Promise<Confirmed> {
+  const op = { type: 'principal.activate', principal, key: key.publicKey.jwk } as const;
+  return ledger.append(op, { cosigners: [key] });
+}
+
+/** An agent, with the entry that made it. */
+export interface NewAgent {
+  /** `agt_…`: its `clientId`. */
+  readonly agent: string;
+  readonly entry: Confirmed;
+}
+
+export interface AgentRegistration {
+  readonly owner: string;
+  /** Default `autonomous`. */
+  readonly kind?: 'autonomous' | 'interactive';
+  readonly key: Signer;
+}
+
+export async function registerAgent(ledger: Ledger, registration: AgentRegistration): Promise<NewAgent> {
+  const { owner, kind = 'autonomous', key } = registration;
+  const op = { type: 'agent.register', owner, kind, key: key.publicKey.jwk } as const;
+  const entry = await ledger.append(op, { cosigners: [key] });
+  return { agent: agentIdOf(entry.leaf), entry };
+}
+
+/** Sets an agent's standing limits (`forbid` policies, EST JSON); replaces those that admins set before. */
+export function limitAgent(ledger: Ledger, agent: string, policies: readonly Json[]): Promise<Confirmed> {
+  return ledger.append({ type: 'agent.limit', agent, limits: policies });
+}
+
+/** Gives a person or agent a further key. `subject`: `principal/<id>` or `agent/<id>`. */
+export function addKey(ledger: Ledger, subject: string, key: Signer): Promise<Confirmed> {
+  return ledger.append({ type: 'key.add', subject, key: key.publicKey.jwk }, { cosigners: [key] });
+}
+
+/** What a service key is lent; whatever is left out is nothing, except times. */
+export type LeaseRequest = Partial<Omit<Lease, 'notAfter'>> & {
+  /** How long from now. Default 24 h. */
+  readonly seconds?: number;
+};
+
+/** Lends a service key what an issuer needs: minting for some audiences, signing some operations. */
+export function grantLease(ledger: Ledger, key: Signer, request: LeaseRequest): Promise<Confirmed> {
+  const lease = leaseOf(request, ledger.now());
+  return ledger.append({ type: 'delegate.grant', key: key.publicKey.jwk, lease }, { cosigners: [key] });
+}
+
+export function leaseOf(request: LeaseRequest, now: number): Lease {
+  const { seconds = limits.defaultLeaseSeconds, operations = [] } = request;
+  const mints = operations.includes('capability.mint');
+  return {
+    operations: [...new Set(operations)].sort(),
+    groups: [...new Set(request.groups)].sort(),
+    attributes: [...new Set(request.attributes)].sort(),
+    audiences: [...new Set(request.audiences)].sort(),
+    maxLifetimeSeconds: request.maxLifetimeSeconds ?? (mints ? 900 : 0),
+    notAfter: now + seconds,
+    maxEntriesPerHour: request.maxEntriesPerHour ?? 600,
+    maxEntries: request.maxEntries ?? 10_000,
+  };
+}
+
+/** Prolongs a lease from now on. `key`: thumbprint. */
+export function renewLease(ledger: Ledger, key: string, seconds: number): Promise<Confirmed> {
+  return ledger.append({ type: 'delegate.renew', key, notAfter: ledger.now() + seconds });
+}
+
+/** Makes a policy set the current one of a slot. It travels with the entry, and the entry names its digest. */
+export function publishPolicy(
+  ledger: Ledger,
+  slot: string,
+  document: PolicySetDocument,
+  overlapSeconds?: number,
+): Promise<Confirmed> {
+  const digest = policySetDigest(document);
+  const overlap = overlapSeconds === undefined ? {} : { overlapUntil: ledger.now() + overlapSeconds };
+  return ledger.append({ type: 'policy.publish', slot, digest, ...overlap }, { documents: [document] });
+}
+
+/** Registers an API: its audience URL, the policy slot that decides for it, and how old trust state may be there. */
+export function registerAudience(
+  ledger: Ledger,
+  audience: string,
+  slot: string,
+  maxStalenessSeconds: number = limits.defaultStalenessSeconds,
+): Promise<Confirmed> {
+  return ledger.append({ type: 'audience.register', audience, slot, maxStalenessSeconds });
+}
+
+/** The digest that decides for an audience now; undefined where the log knows no such active audience or policy. */
+export function currentDigest(ledger: Ledger, audience: string): string | undefined {
+  const record = ledger.trust.read(audienceKey(audience));
+  if (record?.status !== 'active') return undefined;
+  const slot = ledger.trust.read(`slot/${record.slot}`);
+  return slot?.status === 'active' ? slot.digest : undefined;
+}
+
+export function createGroup(ledger: Ledger, group: string, isProtected = false): Promise<Confirmed> {
+  return ledger.append({ type: 'group.create', group, protected: isProtected });
+}
+
+/** `member`: `principal/<id>` or `group/<name>`. */
+export function addMember(ledger: Ledger, group: string, member: string): Promise<Confirmed> {
+  return ledger.append({ type: 'member.add', group, member });
+}
+
+/** Suspends a person (`prn_…`, with all their agents) or an agent (`agt_…`). */
+export function suspend(ledger: Ledger, id: string): Promise<Confirmed> {
+  return ledger.append(
+    id.startsWith('agt_')
+      ? { type: 'agent.suspend', agent: id }
+      : { type: 'principal.suspend', principal: id },
+  );
+}
+
+/** Lifts a suspension. `keys`: thumbprints that survive; every other key of the subject is revoked for ever. */
+export function resume(ledger: Ledger, id: string, keys: readonly string[]): Promise<Confirmed> {
+  const survivors = [...new Set(keys)].sort();
+  return ledger.append(
+    id.startsWith('agt_')
+      ? { type: 'agent.resume', agent: id, keys: survivors }
+      : { type: 'principal.resume', principal: id, keys: survivors },
+  );
+}
+
+/** Ends an agent, a person or a key (thumbprint) for ever. */
+export function revoke(ledger: Ledger, id: string, since?: number): Promise<Confirmed> {
+  if (id.startsWith('agt_')) return ledger.append({ type: 'agent.revoke', agent: id });
+  if (id.startsWith('prn_')) return ledger.append({ type: 'principal.deprovision', principal: id });
+  return ledger.append({ type: 'key.revoke', key: id, ...(since !== undefined && { since }) });
+}
+
+/** Revokes one capability by its id; `exp` (Unix seconds) says when the log may forget it. */
+export function revokeCapability(ledger: Ledger, jti: string, exp: number): Promise<Confirmed> {
+  return ledger.append({ type: 'capability.revoke', jti, exp });
+}

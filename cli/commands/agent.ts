@@ -1,0 +1,128 @@
+import { readFileSync } from 'node:fs';
+import { type Json, parseJson } from '@bulla/verifier/envelope';
+import { agentIsLive } from '@bulla/verifier/log';
+import { limitAgent, registerAgent } from '../admin.ts';
+import type { BullaCommand, Given } from '../command.ts';
+import { CliError } from '../errors.ts';
+import type { Ledger } from '../ledger.ts';
+import { fields, table } from '../output.ts';
+import { reportEntry } from '../report.ts';
+import type { Session } from '../session.ts';
+import { subjectId } from '../subjects.ts';
+
+export function registerAgentCommands(admin: BullaCommand): void {
+  const agent = admin
+    .command('agent')
+    .description('Agents: programs that act for a person, with a key of their own.')
+    .example('bulla admin agent list');
+  agent
+    .command('add')
+    .description('Register an agent for an active person.')
+    .requiredOption('--owner <person>', 'for whom the agent acts')
+    .requiredOption('--key <key>', "the agent's key: a name in the home (made if there is none) or a file")
+    .option('--interactive', 'a person sits at it')
+    .example('bulla admin agent add --owner prn_3f2a9c --key ci')
+    .run(add);
+  agent
+    .command('limit')
+    .description("Set an agent's standing limits: forbid policies that always apply.")
+    .argument('<agent>', 'id of the agent')
+    .argument('<file>', 'JSON file with a list of forbid policies (Cedar EST); [] lifts the limits')
+    .example('bulla admin agent limit agt_9b01d4 limits.json')
+    .run(limit);
+  agent
+    .command('list')
+    .description('List agents.')
+    .option('--owner <person>', 'of this person only')
+    .example('bulla admin agent list')
+    .run(list);
+  agent
+    .command('show')
+    .description('Show an agent: status, owner, keys, limits.')
+    .argument('<agent>', 'id of the agent')
+    .example('bulla admin agent show agt_9b01d4')
+    .run(show);
+}
+
+async function add(session: Session, given: Given): Promise<void> {
+  await session.signing(async (ledger) => {
+    const owner = subjectId(ledger, given.required('owner'), 'prn');
+    const name = given.required('key');
+    const { signer, made } = await session.keys.signerOrNew(name);
+    const kind = given.flag('interactive') ? 'interactive' : 'autonomous';
+    const { agent, entry } = await registerAgent(ledger, { owner, kind, key: signer });
+    const { thumbprint } = signer.publicKey;
+    reportEntry(session.output, `registered ${agent} for ${owner}`, entry, {
+      data: { agent, owner, key: thumbprint },
+      lines: fields({ key: thumbprint, 'kept as': made ? name : undefined }),
+      next: `bulla call --agent ${agent} --key ${name} --resource <audience> <url>`,
+    });
+  });
+}
+
+async function limit(session: Session, given: Given): Promise<void> {
+  const policies = readPolicies(given.argument(1));
+  await session.signing(async (ledger) => {
+    const agent = subjectId(ledger, given.argument(0), 'agt');
+    const entry = await limitAgent(ledger, agent, policies);
+    reportEntry(session.output, `${agent} now has ${policies.length} limits by admins`, entry, {
+      data: { agent, limits: policies.length },
+    });
+  });
+}
+
+async function list(session: Session, given: Given): Promise<void> {
+  await session.reading((ledger) => {
+    const text = given.text('owner');
+    const owner = text === undefined ? undefined : subjectId(ledger, text, 'prn');
+    const agents = ledger.names('agent/').flatMap((id) => {
+      const record = ledger.trust.read(`agent/${id}`);
+      if (record === undefined || (owner !== undefined && record.owner !== owner)) return [];
+      return [{ id, ...record, status: statusOf(ledger, id) }];
+    });
+    const rows = agents.map(({ id, status, kind, owner: person }) => [id, status, kind, person]);
+    session.output.result({ agents }, table(['agent', 'status', 'kind', 'owner'], rows));
+  });
+}
+
+async function show(session: Session, given: Given): Promise<void> {
+  await session.reading((ledger) => {
+    const id = subjectId(ledger, given.argument(0), 'agt');
+    const record = ledger.trust.read(`agent/${id}`);
+    const status = statusOf(ledger, id);
+    session.output.result({ id, ...record, status }, [
+      id,
+      ...fields({
+        status,
+        owner: record?.owner,
+        kind: record?.kind,
+        keys: record?.keys.join(' '),
+        'registered by': record?.registeredBy,
+        'limits by admins': record?.limits.admin.length,
+        'limits by owner': record?.limits.owner.length,
+        epoch: record?.epoch,
+      }),
+    ]);
+  });
+}
+
+/** An agent may be dead although nothing was done to it: its owner was suspended, or the key that took it on was revoked. */
+function statusOf(ledger: Ledger, id: string): string {
+  const { read } = ledger.trust;
+  const record = read(`agent/${id}`);
+  if (record === undefined) return 'unknown';
+  if (record.status !== 'active') {
+    return record.suspendedBy === null ? record.status : `${record.status} (by ${record.suspendedBy})`;
+  }
+  return agentIsLive(read, id) ? 'active' : 'suspended (with its owner)';
+}
+
+function readPolicies(file: string): readonly Json[] {
+  try {
+    const value = parseJson(readFileSync(file));
+    if (Array.isArray(value)) return value as readonly Json[];
+  } catch {
+    // Falls through.
+  }
+  throw new CliError('argument_invalid', `\`${file}\` is not a JSON list of policies`);
+}

@@ -1,0 +1,105 @@
+import { readFileSync } from 'node:fs';
+import { createAgent } from '@bulla/agent';
+import { type AuthorizationDetail, parseAuthorizationDetails } from '@bulla/verifier/envelope';
+import type { BullaCommand, Given } from '../command.ts';
+import { CliError, exitCodes } from '../errors.ts';
+import type { Session } from '../session.ts';
+
+export function registerCall(program: BullaCommand): void {
+  program
+    .command('call')
+    .description('A curl that proves: exchange for an envelope, prove the request, send it.')
+    .argument('<url>', 'absolute URL')
+    .requiredOption('--agent <id>', 'as whom: an agent (or a person) of the log')
+    .requiredOption('--key <key>', 'its key: a name in the home or a file')
+    .option('--resource <url>', 'audience of the API (default: its origin with a slash)')
+    .option('--issuer <url>', "issuer identifier (default: that of the home's account)")
+    .option('-X, --request <method>', 'method (default: GET, or POST with a body)')
+    .many('-H, --header <field>', '`Name: value`; repeat')
+    .option('-d, --data <body>', 'body; @file reads a file, @- stdin')
+    .many('--bind <name>', 'header field that the API wants bound into the proof; repeat')
+    .many('--action <id>', 'ask for these actions only; repeat')
+    .option('--ask <json>', 'ask for exactly this: authorization_details of type bulla')
+    .option('-i, --include', 'print status and header fields too')
+    .example(
+      'bulla call --agent agt_9b01d4… --key ci --resource https://orders.example/ https://orders.example/orders/7',
+    )
+    .run(call);
+}
+
+async function call(session: Session, given: Given): Promise<number | undefined> {
+  const url = given.argument(0);
+  if (!URL.canParse(url)) throw new CliError('argument_invalid', '`<url>` is not an absolute URL');
+  const body = await readBody(session, given.text('data'));
+  const agent = createAgent({
+    issuer: given.text('issuer') ?? `${session.account.url}/a/${session.account.account}`,
+    clientId: given.required('agent'),
+    key: await session.keys.open(given.required('key')),
+    resource: given.text('resource') ?? `${new URL(url).origin}/`,
+    origins: [new URL(url).origin],
+    authorizationDetails: asked(given),
+    bindHeaders: given.list('bind'),
+    ports: session.surroundings.ports,
+  });
+  const response = await agent.fetch(url, {
+    method: given.text('request') ?? (body === undefined ? 'GET' : 'POST'),
+    headers: given.each('header').map(readField),
+    redirect: 'manual',
+    ...(body !== undefined && { body }),
+  });
+  await print(session, given, response);
+  return response.ok ? undefined : exitCodes.no.exit;
+}
+
+async function print({ output, surroundings }: Session, given: Given, response: Response): Promise<void> {
+  const { status, statusText, headers } = response;
+  const text = await response.text();
+  const statusLine = `${status} ${statusText}`.trim();
+  const head = given.flag('include')
+    ? [statusLine, ...[...headers].map(([name, value]) => `${name}: ${value}`), '']
+    : [];
+  if (!given.flag('include') && !response.ok) output.note(statusLine);
+  if (output.json) output.result({ status, headers: Object.fromEntries(headers), body: parsed(text) }, []);
+  else surroundings.stdout([...head, text.endsWith('\n') || text === '' ? text : `${text}\n`].join('\n'));
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}
+
+function asked(given: Given): readonly AuthorizationDetail[] {
+  const actions = given.list('action');
+  const text = given.text('ask');
+  if (text === undefined) return actions.length === 0 ? [] : [{ type: 'bulla', actions }];
+  if (actions.length > 0) throw new CliError('argument_invalid', 'give `--action` or `--ask`, not both');
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new CliError('argument_invalid', '`--ask` is not JSON');
+  }
+  return parseAuthorizationDetails(Array.isArray(value) ? value : [value]);
+}
+
+function readField(field: string): [string, string] {
+  const colon = field.indexOf(':');
+  if (colon < 1) throw new CliError('argument_invalid', 'a `--header` is `Name: value`');
+  return [field.slice(0, colon).trim(), field.slice(colon + 1).trim()];
+}
+
+async function readBody(
+  session: Session,
+  data: string | undefined,
+): Promise<string | Buffer<ArrayBuffer> | undefined> {
+  if (data === undefined || !data.startsWith('@')) return data;
+  if (data === '@-') return session.surroundings.readStdin();
+  try {
+    return Buffer.from(readFileSync(data.slice(1)));
+  } catch {
+    throw new CliError('argument_invalid', 'the file of `--data` cannot be read');
+  }
+}

@@ -1,0 +1,115 @@
+import { addMember, createGroup } from '../admin.ts';
+import type { BullaCommand, Given } from '../command.ts';
+import { CliError } from '../errors.ts';
+import type { Ledger } from '../ledger.ts';
+import { fields, table } from '../output.ts';
+import { reportEntry } from '../report.ts';
+import type { Session } from '../session.ts';
+import { subjectId, subjectKey } from '../subjects.ts';
+
+export function registerGroup(admin: BullaCommand): void {
+  const group = admin
+    .command('group')
+    .description('Groups: what policies say `in` about. A name is used once, for ever.')
+    .example('bulla admin group list');
+  group
+    .command('add')
+    .description('Create a group.')
+    .argument('<name>', 'lower-case letters, digits, - and _')
+    .option('--protected', 'no delegate may ever write it, whatever a lease says')
+    .example('bulla admin group add finance --protected')
+    .run(async (session, given) => {
+      const name = given.argument(0);
+      const entry = await session.signing((ledger) => createGroup(ledger, name, given.flag('protected')));
+      reportEntry(session.output, `created group ${name}`, entry, { data: { group: name } });
+    });
+  group
+    .command('delete')
+    .description('Delete a group for ever; its name stays taken.')
+    .argument('<name>', 'name of the group')
+    .example('bulla admin group delete interns')
+    .run(async (session, given) => {
+      const name = given.argument(0);
+      const entry = await session.signing((ledger) => ledger.append({ type: 'group.delete', group: name }));
+      reportEntry(session.output, `deleted group ${name}`, entry, { data: { group: name } });
+    });
+  group
+    .command('add-member')
+    .description('Put a person or a group into a group.')
+    .argument('<name>', 'name of the group')
+    .argument('<member>', 'id of a person, or name of a group')
+    .example('bulla admin group add-member finance prn_3f2a9c')
+    .run((session, given) => changeMember(session, given, true));
+  group
+    .command('remove-member')
+    .description('Take a person or a group out of a group.')
+    .argument('<name>', 'name of the group')
+    .argument('<member>', 'id of a person, or name of a group')
+    .example('bulla admin group remove-member finance prn_3f2a9c')
+    .run((session, given) => changeMember(session, given, false));
+  group.command('list').description('List groups.').example('bulla admin group list').run(list);
+  group
+    .command('show')
+    .description('Show a group: members and the groups it is in.')
+    .argument('<name>', 'name of the group')
+    .example('bulla admin group show finance')
+    .run(show);
+}
+
+async function changeMember(session: Session, given: Given, adding: boolean): Promise<void> {
+  const group = given.argument(0);
+  const text = given.argument(1);
+  await session.signing(async (ledger) => {
+    const member = text.startsWith('prn_') ? subjectKey(subjectId(ledger, text, 'prn')) : `group/${text}`;
+    const entry = adding
+      ? await addMember(ledger, group, member)
+      : await ledger.append({ type: 'member.remove', group, member });
+    const said = adding ? `put ${member} into ${group}` : `took ${member} out of ${group}`;
+    reportEntry(session.output, said, entry, { data: { group, member } });
+  });
+}
+
+async function list(session: Session): Promise<void> {
+  await session.reading((ledger) => {
+    const groups = ledger.names('group/').flatMap((name) => {
+      const record = ledger.trust.read(`group/${name}`);
+      return record === undefined ? [] : [{ name, ...record, members: membersOf(ledger, name) }];
+    });
+    const rows = groups.map(({ name, status, members, parents, ...group }) => [
+      name,
+      status,
+      group.protected ? 'yes' : 'no',
+      String(members.length),
+      parents.join(' '),
+    ]);
+    session.output.result({ groups }, table(['group', 'status', 'protected', 'members', 'in'], rows));
+  });
+}
+
+async function show(session: Session, given: Given): Promise<void> {
+  await session.reading((ledger) => {
+    const name = given.argument(0);
+    const record = ledger.trust.read(`group/${name}`);
+    if (record === undefined)
+      throw new CliError('subject_unknown', `the trust log knows no group \`${name}\``);
+    const members = membersOf(ledger, name);
+    session.output.result({ name, ...record, members }, [
+      name,
+      ...fields({
+        status: record.status,
+        protected: record.protected ? 'yes' : 'no',
+        in: record.parents.join(' '),
+        members: members.length,
+      }),
+      ...members.map((member) => `    ${member}`),
+    ]);
+  });
+}
+
+/** Direct members: people and groups. */
+function membersOf(ledger: Ledger, name: string): readonly string[] {
+  const { read } = ledger.trust;
+  const people = ledger.names('principal/').filter((id) => read(`principal/${id}`)?.groups.includes(name));
+  const groups = ledger.names('group/').filter((id) => read(`group/${id}`)?.parents.includes(name));
+  return [...people.map((id) => `principal/${id}`), ...groups.map((id) => `group/${id}`)];
+}

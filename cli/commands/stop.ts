@@ -1,0 +1,115 @@
+import { appendFileSync } from 'node:fs';
+import { inspect } from '@bulla/verifier/envelope';
+import type { Operation } from '@bulla/verifier/log';
+import type { BullaCommand, Given } from '../command.ts';
+import { CliError, describeFailure, exitCodes } from '../errors.ts';
+import type { Ledger } from '../ledger.ts';
+import type { Session } from '../session.ts';
+import { isThumbprint, subjectId } from '../subjects.ts';
+import { readEnvelope } from './token.ts';
+
+export function registerStop(program: BullaCommand): void {
+  program
+    .command('stop')
+    .description(
+      'Hand a signed restriction straight to verifiers, whatever the issuer does. It is logged too, where possible.',
+    )
+    .argument('[subject]', 'id of a person or agent, thumbprint of a key, URL of an audience, or slot:<name>')
+    .many('--to <target>', 'stop URL of an API, or a file that its follower watches; repeat')
+    .option('--for-ever', 'end a person or agent instead of suspending')
+    .option('--capability <envelope>', 'file with an envelope, or - for stdin: stop this one capability')
+    .option('--no-log', 'tell the issuer nothing; the stop then stays until that very leaf is in the log')
+    .example('bulla stop agt_9b01d4 --to https://orders.example/.bulla/stop')
+    .run(stop);
+}
+
+async function stop(session: Session, given: Given): Promise<number | undefined> {
+  const targets = given.each('to');
+  if (targets.length === 0) throw new CliError('argument_invalid', '`--to` is missing: a URL or a file');
+  const capability = given.text('capability');
+  const envelope = capability === undefined ? undefined : await readEnvelope(session, capability);
+  return session.stopping(async (ledger) => {
+    const op = restrictionOf(ledger, given, envelope);
+    const logged = await sign(session, ledger, op, !given.flag('log'));
+    const delivered = [];
+    for (const target of targets) delivered.push(await deliver(session, target, logged.leaf));
+    const failed = delivered.filter(({ error }) => error !== undefined);
+    session.output.result({ done: op.type, delivered, log: logged.log }, [
+      failed.length === 0
+        ? `stopped at ${delivered.length} verifiers`
+        : `NOT stopped at ${failed.length} of ${delivered.length} verifiers`,
+      ...delivered.map(
+        ({ target, error }) =>
+          `  ${error === undefined ? 'ok  ' : 'FAIL'}  ${target}${error === undefined ? '' : `: ${error}`}`,
+      ),
+      `  log: ${logged.log}`,
+    ]);
+    return failed.length === 0 ? undefined : exitCodes.unconfirmed.exit;
+  });
+}
+
+/**
+ * The leaf goes to the issuer first, because a stop ends when the log applies that very leaf, so it must be one for the
+ * head that stands. Whatever the issuer does with it, verifiers get it next.
+ */
+async function sign(
+  session: Session,
+  ledger: Ledger,
+  op: Operation,
+  silent: boolean,
+): Promise<{ readonly leaf: string; readonly log: string }> {
+  const leaf = ledger.sign(op);
+  if (silent) return { leaf, log: 'not told' };
+  try {
+    const { seq } = await ledger.submit(leaf);
+    return { leaf, log: `entry ${seq}, seen in a checkpoint` };
+  } catch (error) {
+    const { code, message, reason } = describeFailure(error);
+    session.output.warn(`the log does not show it: ${message} (${reason ?? code})`);
+    return { leaf, log: `not seen: ${reason ?? code}` };
+  }
+}
+
+function restrictionOf(ledger: Ledger, given: Given, envelope: string | undefined): Operation {
+  if (envelope !== undefined) {
+    const { root } = inspect(envelope);
+    return { type: 'capability.revoke', jti: root.jti, exp: root.exp };
+  }
+  const subject = given.argument(0);
+  if (subject.startsWith('slot:')) return { type: 'policy.retire', slot: subject.slice('slot:'.length) };
+  if (URL.canParse(subject)) return { type: 'audience.retire', audience: subject };
+  if (isThumbprint(subject)) {
+    const isDelegate = ledger.trust.read(`delegate/${subject}`) !== undefined;
+    return { type: isDelegate ? 'delegate.revoke' : 'key.revoke', key: subject };
+  }
+  const id = subjectId(ledger, subject);
+  const forEver = given.flag('forEver');
+  if (id.startsWith('agt_')) return { type: forEver ? 'agent.revoke' : 'agent.suspend', agent: id };
+  return { type: forEver ? 'principal.deprovision' : 'principal.suspend', principal: id };
+}
+
+interface Delivery {
+  readonly target: string;
+  readonly error?: string;
+}
+
+async function deliver({ surroundings }: Session, target: string, leaf: string): Promise<Delivery> {
+  try {
+    if (!/^https?:\/\//u.test(target)) {
+      appendFileSync(target, `${leaf}\n`);
+      return { target };
+    }
+    const response = await surroundings.ports.fetch(target, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ leaf }),
+      redirect: 'manual',
+      signal: AbortSignal.timeout(deliveryMilliseconds),
+    });
+    return response.ok ? { target } : { target, error: `answered ${response.status}` };
+  } catch {
+    return { target, error: 'did not answer, or could not be written' };
+  }
+}
+
+const deliveryMilliseconds = 10_000;

@@ -1,0 +1,125 @@
+/** How the process ends. Kept small: a script branches on these, a person reads the code in the message. */
+export const exitCodes = {
+  ok: { exit: 0, meaning: 'done' },
+  failed: { exit: 1, meaning: 'failed in a way that no other code describes' },
+  usage: { exit: 2, meaning: 'unknown command, or an argument that is missing or malformed' },
+  refused: {
+    exit: 3,
+    meaning: 'refused by a rule, the issuer, or a check that has to be overruled explicitly',
+  },
+  unconfirmed: {
+    exit: 4,
+    meaning:
+      'the issuer took the entry, but no checkpoint with it was seen in time: assume nothing, look again',
+  },
+  unreachable: { exit: 5, meaning: 'issuer, API or verifier did not answer' },
+  locked: {
+    exit: 6,
+    meaning: 'a key could not be opened: passphrase missing or wrong, or the file is damaged',
+  },
+  no: {
+    exit: 7,
+    meaning: 'the answer is no: a check or test failed, an envelope does not hold, a call was not allowed',
+  },
+  config: { exit: 78, meaning: 'not set up: configuration or home is missing or malformed' },
+} as const;
+
+/** Every way in which the command line itself fails; codes of the other packages are passed on as they are. */
+export const cliCodes = {
+  argument_invalid: { exit: 'usage', meaning: 'an argument or option is missing, malformed or unknown' },
+  home_missing: {
+    exit: 'config',
+    meaning: 'BULLA_HOME knows no account: `bulla init` or `bulla admin account add` first',
+  },
+  home_invalid: { exit: 'config', meaning: 'a file under BULLA_HOME is malformed' },
+  home_busy: { exit: 'failed', meaning: 'another bulla process is using this account under BULLA_HOME' },
+  home_exposed: { exit: 'config', meaning: 'a key file is open to group or others' },
+  account_unknown: { exit: 'config', meaning: 'BULLA_HOME does not know this account' },
+  config_missing: { exit: 'config', meaning: 'there is no issuer configuration' },
+  init_exists: { exit: 'refused', meaning: 'there is an account already: `init` replaces nothing' },
+  key_exists: { exit: 'refused', meaning: 'there is a key of this name already' },
+  key_missing: { exit: 'locked', meaning: 'there is no key of this name' },
+  key_damaged: { exit: 'locked', meaning: 'the key file is malformed or was altered' },
+  passphrase_missing: { exit: 'locked', meaning: 'a passphrase is needed and there is nobody to ask' },
+  passphrase_wrong: { exit: 'locked', meaning: 'the passphrase does not open the key' },
+  subject_unknown: {
+    exit: 'refused',
+    meaning: 'the trust log has no such person, agent, group, key, lease or audience',
+  },
+  log_stale: { exit: 'unreachable', meaning: 'the newest checkpoint is too old to sign on' },
+  log_unreachable: { exit: 'unreachable', meaning: 'the log could not be followed in time' },
+  entry_missing: { exit: 'refused', meaning: 'the log lacks an entry that the issuer had acknowledged' },
+  entry_skipped: {
+    exit: 'refused',
+    meaning: 'the log holds the entry, but it broke a rule and has no effect',
+  },
+  head_contended: { exit: 'refused', meaning: 'others kept appending first' },
+  not_in_checkpoint: { exit: 'unconfirmed', meaning: 'no checkpoint with the entry was seen in time' },
+  issuer_refused: { exit: 'refused', meaning: 'the issuer refused' },
+  issuer_unreachable: { exit: 'unreachable', meaning: 'the issuer did not answer' },
+  lint_found: {
+    exit: 'refused',
+    meaning: 'the policy set has findings; `--accept-lint` publishes it all the same',
+  },
+  policy_wrong: { exit: 'no', meaning: 'the policy set does not compile, validate or pass its cases' },
+  lock_behind: { exit: 'no', meaning: 'the lock is missing, of another log, or too old' },
+  token_refused: { exit: 'no', meaning: 'the envelope does not hold against the log' },
+  call_refused: { exit: 'no', meaning: 'the API did not answer with 2xx' },
+  stop_unconfirmed: { exit: 'unconfirmed', meaning: 'a verifier did not confirm the restriction' },
+  unexpected: { exit: 'failed', meaning: 'a fault of this program; BULLA_DEBUG=1 shows where' },
+} as const;
+
+export type CliCode = keyof typeof cliCodes;
+
+/** Message: lower case, one line, no period; never a token, key or passphrase. `hint`: what to do next. */
+export class CliError extends Error {
+  override readonly name = 'CliError';
+  readonly code: CliCode;
+  readonly hint: string | undefined;
+  /** Code of whoever said no (issuer, API, rules), where there is one. */
+  readonly reason: string | undefined;
+
+  constructor(
+    code: CliCode,
+    message: string,
+    details: { readonly hint?: string; readonly reason?: string | undefined; readonly cause?: unknown } = {},
+  ) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.hint = details.hint;
+    this.reason = details.reason;
+  }
+}
+
+/** What to print and how to end for anything thrown. */
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly exit: number;
+  readonly hint?: string;
+  readonly reason?: string;
+}
+
+export function describeFailure(error: unknown): Failure {
+  if (error instanceof CliError) {
+    const { code, message, hint, reason } = error;
+    const { exit } = exitCodes[cliCodes[code].exit];
+    return {
+      code,
+      message,
+      exit,
+      ...(hint !== undefined && { hint }),
+      ...(reason !== undefined && { reason }),
+    };
+  }
+  if (!(error instanceof Error))
+    return { code: 'unexpected', message: 'unknown fault', exit: exitCodes.failed.exit };
+  const { code } = error as { readonly code?: unknown };
+  const { name, message } = error;
+  if (typeof code === 'string' && /^(?:Refusal|AgentError|IssuerRefusal)$/u.test(name)) {
+    const away = /(?:^|_)(?:unreachable|unavailable)$/u.test(code);
+    return { code, message, exit: exitCodes[away ? 'unreachable' : 'refused'].exit };
+  }
+  if (name === 'ConfigError') return { code: 'config_invalid', message, exit: exitCodes.config.exit };
+  return { code: 'unexpected', message, exit: exitCodes.failed.exit, hint: 'BULLA_DEBUG=1 shows where' };
+}

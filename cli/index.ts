@@ -1,0 +1,4 @@
+export { cliCodes, exitCodes } from './errors.ts';
+export { run } from './run.ts';
+export type { Surroundings } from './surroundings.ts';
+export { type CommandEntry, describeCommands } from './tree.ts';

@@ -1,0 +1,229 @@
+import { type Ports, type Signer, systemPorts } from '@bulla/verifier';
+import {
+  apply,
+  type Change,
+  leafHash,
+  type Operation,
+  type RequestDraft,
+  signEntry,
+  signRequest,
+  type TrustView,
+} from '@bulla/verifier/log';
+import type { PolicySetDocument } from '@bulla/verifier/policy';
+import { Acknowledged } from './acknowledged.ts';
+import { CliError } from './errors.ts';
+import { FollowedLog, type FollowOptions, type LedgerEntry } from './followed-log.ts';
+import { postEntry } from './issuer-client.ts';
+
+export interface LedgerOptions extends FollowOptions {
+  /** The admins that sign: the first signs the entry, the others add their signatures. May be empty to read only. */
+  readonly admins: readonly Signer[];
+}
+
+/** An entry that this ledger itself saw covered by a checkpoint of the log. */
+export interface Confirmed extends LedgerEntry {
+  readonly change: Change;
+  readonly leaf: string;
+  /** Size and root of the checkpoint under which it was seen. */
+  readonly checkpoint: { readonly size: number; readonly root: string };
+}
+
+/** What goes with an operation. */
+export interface AppendOptions {
+  /** New keys that prove possession. */
+  readonly cosigners?: readonly Signer[];
+  readonly documents?: readonly PolicySetDocument[];
+}
+
+type Content = { readonly op: Operation } | { readonly request: string };
+
+/** A leaf and the place it was signed for. */
+interface Signed {
+  readonly seq: number;
+  readonly leaf: string;
+}
+
+const maxHeadAgeSeconds = 60;
+const maxAttempts = 8;
+
+/**
+ * An admin's own copy of an account's trust log. It replays every entry under the same rules as a verifier, signs only
+ * on a head that it followed itself and whose checkpoint is fresh, and calls an entry done only when it saw a
+ * checkpoint that covers it: an issuer's word for it is not enough.
+ */
+export class Ledger {
+  readonly #options: LedgerOptions;
+  readonly #ports: Ports;
+  readonly #log: FollowedLog;
+  readonly #acknowledged: Acknowledged;
+
+  private constructor(options: LedgerOptions, log: FollowedLog, acknowledged: Acknowledged) {
+    this.#options = options;
+    this.#ports = options.ports ?? systemPorts;
+    this.#log = log;
+    this.#acknowledged = acknowledged;
+  }
+
+  /**
+   * Follows the log to the checkpoint that the issuer shows.
+   *
+   * @throws {CliError} `log_unreachable`, `entry_missing`, and {Refusal} why the log is not to be believed.
+   */
+  static async open(options: LedgerOptions): Promise<Ledger> {
+    const acknowledged = new Acknowledged(options.folder);
+    const log = await FollowedLog.open(options);
+    try {
+      if (options.offline !== true) acknowledged.requireIn(log.entries);
+    } catch (error) {
+      await log.close();
+      throw error;
+    }
+    return new Ledger(options, log, acknowledged);
+  }
+
+  close(): Promise<void> {
+    return this.#log.close();
+  }
+
+  get trust(): TrustView {
+    return this.#log.trust;
+  }
+
+  /** Every leaf so far, those without effect too. */
+  get entries(): readonly LedgerEntry[] {
+    return this.#log.entries;
+  }
+
+  /** Names of the records under `prefix` (`principal/`, `slot/`, …), without it, in the order they came to be. */
+  names(prefix: string): readonly string[] {
+    return this.#log.names(prefix);
+  }
+
+  /** A published set that the log names, as soon as it is here. @throws {CliError} `log_unreachable`. */
+  policySet(digest: string): Promise<PolicySetDocument> {
+    return this.#log.policySet(digest);
+  }
+
+  /** Seconds since the log signed the newest checkpoint that is fully applied here. */
+  get age(): number {
+    return this.#log.age;
+  }
+
+  /** Unix seconds. */
+  now(): number {
+    return this.#log.now();
+  }
+
+  /**
+   * Signs an operation as admin, appends it, and waits for a checkpoint that covers it. When somebody else was first,
+   * it is signed anew on the new head, if the rules still allow it there.
+   *
+   * @throws {Refusal} the rule that forbids it, before anything is sent.
+   * @throws {CliError} `log_stale`, `issuer_refused`, `issuer_unreachable`, `head_contended`, `not_in_checkpoint`,
+   *   `entry_missing`, `entry_skipped`.
+   */
+  append(op: Operation, { cosigners = [], documents = [] }: AppendOptions = {}): Promise<Confirmed> {
+    return this.#append({ op }, cosigners, documents);
+  }
+
+  /** As {@link append}, for what only the holder of a key may ask for: the holder signs a request, the admin wraps it. */
+  appendRequest(
+    draft: Omit<RequestDraft, 'account' | 'notAfter'>,
+    holder: Signer,
+    cosigners: readonly Signer[] = [],
+  ): Promise<Confirmed> {
+    const { account } = this.#options;
+    const request = signRequest({ ...draft, account, notAfter: this.now() + 300 }, holder, cosigners);
+    return this.#append({ request }, [], []);
+  }
+
+  /**
+   * Signs an operation for the newest head known here, fresh or not, and sends it nowhere: for `bulla stop`.
+   *
+   * @throws {Refusal} the rule that forbids it.
+   */
+  sign(op: Operation): string {
+    return this.#sign({ op }, []).leaf;
+  }
+
+  /** Hands a leaf of {@link sign} to the issuer and waits for a checkpoint. @throws as {@link append}. */
+  async submit(leaf: string): Promise<Confirmed> {
+    const seq = this.trust.size;
+    if ((await postEntry(this.#options, this.#ports, { leaf, documents: [] })) === 'head_moved') {
+      throw new CliError('head_contended', 'somebody else appended first');
+    }
+    return this.#confirm({ seq, leaf });
+  }
+
+  async #append(
+    content: Content,
+    cosigners: readonly Signer[],
+    documents: readonly PolicySetDocument[],
+  ): Promise<Confirmed> {
+    for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
+      this.#requireFresh();
+      const signed = this.#sign(content, cosigners);
+      const answer = await postEntry(this.#options, this.#ports, { leaf: signed.leaf, documents });
+      if (answer === 'accepted') return this.#confirm(signed);
+      await this.#seen(signed.seq);
+    }
+    throw new CliError('head_contended', 'others kept appending first', { hint: 'try again' });
+  }
+
+  #sign(content: Content, cosigners: readonly Signer[]): Signed {
+    const { account, admins } = this.#options;
+    const [first, ...others] = admins;
+    if (first === undefined) throw new CliError('key_missing', 'no admin key to sign with');
+    const seq = this.trust.size;
+    const prevHash = this.entries[seq - 1]?.hash ?? null;
+    const lastTime = this.entries.findLast(({ change }) => change !== undefined)?.change?.time ?? 0;
+    const time = Math.max(this.now(), lastTime);
+    const further = 'request' in content ? [] : [...others, ...cosigners];
+    const prev = prevHash === null ? {} : { prev: prevHash };
+    const leaf = signEntry({ account, seq, ...prev, time, ...content }, first, further);
+    apply(this.trust.read, { account, seq, prevHash, lastTime }, leaf);
+    return { seq, leaf };
+  }
+
+  #requireFresh(): void {
+    if (this.age <= maxHeadAgeSeconds) return;
+    throw new CliError('log_stale', 'the newest checkpoint is too old to sign on', {
+      hint: 'the issuer no longer signs checkpoints, or somebody withholds them; `bulla stop` restricts without it',
+    });
+  }
+
+  async #confirm({ seq, leaf }: Signed): Promise<Confirmed> {
+    this.#acknowledged.add({ seq, hash: leafHash(leaf), time: this.now() });
+    await this.#seen(seq);
+    const entry = this.entries[seq];
+    if (entry?.hash !== leafHash(leaf)) {
+      throw new CliError(
+        'entry_missing',
+        'the issuer acknowledged the entry, and the log has another in its place',
+        {
+          hint: 'treat the issuer as hostile; `bulla stop` restricts without it',
+        },
+      );
+    }
+    this.#acknowledged.clear(seq);
+    const { change } = entry;
+    if (change === undefined) {
+      throw new CliError('entry_skipped', 'the entry is in the log without effect', {
+        reason: entry.refused,
+      });
+    }
+    const { size, root } = this.trust;
+    return { ...entry, change, leaf, checkpoint: { size, root } };
+  }
+
+  #seen(seq: number): Promise<void> {
+    return this.#log.until(
+      (trust) => trust.size > seq,
+      () => {
+        throw new CliError('not_in_checkpoint', `no checkpoint with entry ${seq} was seen in time`, {
+          hint: 'assume that it has no effect; look with `bulla log show`, and use `bulla stop` if it cannot wait',
+        });
+      },
+    );
+  }
+}

@@ -1,0 +1,123 @@
+import { limits, type Signer } from '@bulla/verifier';
+import type { Given } from './command.ts';
+import { CliError } from './errors.ts';
+import { type AccountEntry, type Home, homeAt } from './home.ts';
+import { KeyRing } from './keys.ts';
+import { Ledger } from './ledger.ts';
+import { createOutput, type Output, span } from './output.ts';
+import type { Surroundings } from './surroundings.ts';
+
+/** One run of one command: who is asking, where things are kept, where to print. */
+export class Session {
+  readonly surroundings: Surroundings;
+  readonly output: Output;
+  readonly home: Home;
+  readonly keys: KeyRing;
+  /** How the process ends; 0 unless something sets it. */
+  exit = 0;
+  readonly #options: Given;
+
+  constructor(surroundings: Surroundings, options: Given) {
+    this.surroundings = surroundings;
+    this.#options = options;
+    this.output = createOutput(options.flag('json'), surroundings);
+    this.home = homeAt(options.text('home'), surroundings.env);
+    this.keys = new KeyRing(
+      this.home,
+      {
+        passphraseFile: options.text('passphraseFile'),
+        insecurePlaintextKey: options.flag('insecurePlaintextKey'),
+      },
+      surroundings,
+    );
+  }
+
+  /** The account that `--account` names, or the current one. @throws {CliError} `home_missing`, `account_unknown`. */
+  get account(): AccountEntry {
+    return this.home.account(this.#options.text('account'));
+  }
+
+  /** The admin keys that sign: `--sign-with`, or those noted for the account. */
+  async admins(): Promise<readonly Signer[]> {
+    const named = this.#options.list('signWith');
+    const names = named.length > 0 ? named : this.account.adminKeys;
+    if (names.length === 0) {
+      throw new CliError('key_missing', 'no admin key is noted for this account', {
+        hint: 'name one with --sign-with',
+      });
+    }
+    const signers: Signer[] = [];
+    for (const name of names) signers.push(await this.keys.signer(name));
+    return signers;
+  }
+
+  /** Follows the log, to look at. */
+  reading<T>(work: (ledger: Ledger) => Promise<T> | T): Promise<T> {
+    return this.#withLedger([], work);
+  }
+
+  /** Follows the log, to sign on its head. */
+  async signing<T>(work: (ledger: Ledger) => Promise<T>): Promise<T> {
+    return this.#withLedger(await this.admins(), work);
+  }
+
+  /** As {@link signing}, on the copy of the log that is here where the issuer does not answer. */
+  async stopping<T>(work: (ledger: Ledger) => Promise<T>): Promise<T> {
+    return this.#withLedger(await this.admins(), work, true);
+  }
+
+  #withLedger<T>(
+    admins: readonly Signer[],
+    work: (ledger: Ledger) => Promise<T> | T,
+    offline = false,
+  ): Promise<T> {
+    const { account, url, readToken } = this.account;
+    const timeoutSeconds = this.#options.duration('timeout') ?? 15;
+    const { ports } = this.surroundings;
+    return this.home.exclusively(account, async (folder) => {
+      const ledger = await Ledger.open({
+        account,
+        url,
+        readToken,
+        folder,
+        admins,
+        ports,
+        timeoutSeconds,
+        offline,
+      });
+      try {
+        this.#warn(ledger);
+        return await work(ledger);
+      } finally {
+        await ledger.close();
+      }
+    });
+  }
+
+  /** What a person should hear about whatever they came for: leases that end, a log that does not move. */
+  #warn(ledger: Ledger): void {
+    const now = ledger.now();
+    for (const { key, left } of endingLeases(ledger, now)) {
+      this.output.warn(
+        left > 0
+          ? `the lease of key ${key} ends in ${span(left)}; renew it with \`bulla admin lease renew ${key}\``
+          : `the lease of key ${key} has ended; nothing can be minted under it`,
+      );
+    }
+    if (ledger.age > limits.defaultStalenessSeconds) {
+      this.output.warn('the newest checkpoint is old; verifiers refuse by now');
+    }
+  }
+}
+
+const leaseWarningSeconds = 6 * 3600;
+
+/** Leases in force that end soon, and those that ended within the last week. */
+function endingLeases(ledger: Ledger, now: number): { readonly key: string; readonly left: number }[] {
+  return ledger.names('delegate/').flatMap((key) => {
+    const record = ledger.trust.read(`delegate/${key}`);
+    if (record?.status !== 'active') return [];
+    const left = record.lease.notAfter - now;
+    return left < leaseWarningSeconds && left > -7 * 86_400 ? [{ key, left }] : [];
+  });
+}

@@ -1,0 +1,42 @@
+import { readFileSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
+import { type Ports, systemPorts } from '@bulla/verifier';
+import { readSecretFromTerminal } from './terminal.ts';
+
+/** What the command line takes from its process; a test brings its own. */
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly ports: Ports;
+  /** Results: one JSON document, or lines for people. */
+  readonly stdout: (text: string) => void;
+  /** Everything else. */
+  readonly stderr: (text: string) => void;
+  readonly readStdin: () => Promise<string>;
+  /** Asks a person without echo; undefined where nobody is there to ask. */
+  readonly readSecret: ((question: string) => Promise<string>) | undefined;
+  /** Ends a command that runs until it is told to stop (`serve`). */
+  readonly stopped: AbortSignal;
+}
+
+export function processSurroundings(): Surroundings {
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  return {
+    env: process.env,
+    ports: systemPorts,
+    stdout: (line) => process.stdout.write(line),
+    stderr: (line) => process.stderr.write(line),
+    readStdin: () => text(process.stdin),
+    readSecret: process.stdin.isTTY ? readSecretFromTerminal : undefined,
+    stopped: stop.signal,
+  };
+}
+
+/** Version of the package, as in its package.json. */
+export function packageVersion(): string {
+  const file = new URL(
+    import.meta.url.endsWith('.ts') ? './package.json' : '../package.json',
+    import.meta.url,
+  );
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
