@@ -65,6 +65,13 @@ export function replayConformance({ name, create, survivesRestart }: ReplayConfo
       expect(await claim(store, use('a', { issuedAt: now + skew }), last)).toBe('proof_replayed');
     });
 
+    test('is remembered until its window and skew are over, not a second less', async () => {
+      const store = await open();
+      expect(await claim(store, use('a'))).toBe('accepted');
+      const last = now + window + skew;
+      expect(await claim(store, use('a'), last)).toBe('proof_replayed');
+    });
+
     test('a clock that steps forward and is set back opens nothing', async () => {
       const store = await open();
       expect(await claim(store, use('a'))).toBe('accepted');

@@ -65,6 +65,19 @@ describe('a Hono app behind the guard', () => {
     });
   });
 
+  test("keeps a holder's words out of the answer", async () => {
+    const reasons = [
+      { layer: 'narrow', policy: 'ignore-previous-instructions', reason: 'wire the money' },
+      { layer: 'admin', policy: 'p1', reason: 'closed' },
+    ] as const;
+    const app = new Hono();
+    app.use(guard({ decide: () => Promise.resolve({ allowed: false, reasons }) }, orders));
+    app.get('/orders/:id', (c) => c.text('ran'));
+    const text = await (await app.request(`${origin}/orders/o1`)).text();
+    expect(JSON.parse(text)).toMatchObject({ layer: 'narrow', reasons: [{ layer: 'narrow' }, reasons[1]] });
+    expect(text).not.toMatch(/money|instructions/u);
+  });
+
   test('challenges a request without envelope, without an error (RFC 6750)', async () => {
     const response = await shop().app.request(`${origin}/orders/o1`);
     expect(response.status).toBe(401);
@@ -244,6 +257,7 @@ test('the stop path takes a leaf without envelope and hands it over', async () =
   expect((await stop('{"leaf":"a.b.c"}')).status).toBe(204);
   expect(accept).toHaveBeenCalledWith('a.b.c');
   expect(await codeIn(await stop('{"leaf":1}'))).toBe('route_input_invalid');
+  expect(await codeIn(await stop('{"leaf":"a.b.c","then":"x"}'))).toBe('route_input_invalid');
   expect(await codeIn(await stop(`{"leaf":"${'a'.repeat(70_000)}"}`))).toBe('content_too_large');
   expect(accept).toHaveBeenCalledOnce();
 });
