@@ -8,8 +8,7 @@ import { problemOf, problemResponse } from './http/problem.ts';
 import { addLogRoutes } from './log/routes.ts';
 import { closeStreams } from './log/stream.ts';
 import { addOauthRoutes } from './oauth/routes.ts';
-import { type IssuerPorts, systemIssuerPorts } from './ports.ts';
-import { openLibsqlStore } from './store/libsql.ts';
+import { type IssuerPorts, systemIssuerPorts, withoutStepsBack } from './ports.ts';
 
 /** A running issuer without a server: mount `app` wherever Fetch requests come from. */
 export interface Issuer {
@@ -26,9 +25,10 @@ export interface Issuer {
  */
 export async function createIssuer(
   config: IssuerConfig,
-  ports: IssuerPorts = systemIssuerPorts,
+  surroundings: IssuerPorts = systemIssuerPorts,
 ): Promise<Issuer> {
-  const store = openLibsqlStore(config.database);
+  const ports = withoutStepsBack(surroundings);
+  const store = ports.openStore(config.database);
   const accounts = new Map<string, Account>();
   try {
     for (const account of config.accounts) {

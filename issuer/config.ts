@@ -30,6 +30,11 @@ export interface AccountConfig {
   readonly tokensPerClientPerMinute: number;
 }
 
+/** Assertions and envelopes travel in the open over http. */
+function isSafe({ protocol, hostname }: URL): boolean {
+  return protocol === 'https:' || ['localhost', '127.0.0.1', '[::1]'].includes(hostname);
+}
+
 const account = z
   .strictObject({
     account: z
@@ -115,6 +120,7 @@ const config = z.strictObject({
   publicUrl: z
     .url({ protocol: /^https?$/u })
     .refine((value) => URL.canParse(value) && new URL(value).origin === value, 'is not an origin')
+    .refine((value) => URL.canParse(value) && isSafe(new URL(value)), 'is not https, nor on this machine')
     .describe(
       'Origin under which clients reach the issuer, such as `https://issuer.example`. The issuer identifier of an account is this and `/a/<account>`; never taken from a request.',
     ),

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { openLibsqlStore } from './store/libsql.ts';
+import type { Store } from './store/store.ts';
 
 /** One structured line: never a token, proof, assertion or key. */
 export interface LogLine {
@@ -14,12 +16,27 @@ export interface IssuerPorts {
   readonly now: () => number;
   readonly randomBytes: (size: number) => Uint8Array;
   readonly log: (line: LogLine) => void;
+  /** Opens the store that `database` of the configuration names. */
+  readonly openStore: (database: string) => Store;
 }
 
 export const systemIssuerPorts: IssuerPorts = {
   now: () => Date.now() / 1000,
   randomBytes: (size) => randomBytes(size),
+  openStore: openLibsqlStore,
   log: (line) => {
     process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), ...line })}\n`);
   },
 };
+
+/** A clock that never goes back: what has expired stays expired, and what was spent stays spent (law 7). */
+export function withoutStepsBack(ports: IssuerPorts): IssuerPorts {
+  let latest = 0;
+  return {
+    ...ports,
+    now: () => {
+      latest = Math.max(latest, ports.now());
+      return latest;
+    },
+  };
+}

@@ -17,7 +17,7 @@ import type { IssuerPorts } from '../ports.ts';
 import type { AccountStore, StoredCheckpoint } from '../store/store.ts';
 import { CheckpointSigner } from './checkpoints.ts';
 import { requireDocuments } from './documents.ts';
-import { replay } from './replay.ts';
+import { appendStored, replay } from './replay.ts';
 import { Turns } from './turns.ts';
 
 export interface AccountLogOptions {
@@ -56,6 +56,8 @@ export class AccountLog {
   readonly #turns = new Turns();
   readonly #listeners = new Set<() => void>();
   #closed = false;
+  /** A tick waits for its turn: a slow disk must not pile them up. */
+  #ticking = false;
 
   private constructor(options: AccountLogOptions, world: World, nodes: TreeNodes, stored?: StoredCheckpoint) {
     this.account = options.store.account;
@@ -146,7 +148,10 @@ export class AccountLog {
 
   /** Takes in what other processes appended, and signs the newest checkpoint anew. Never throws; see `checkpointFailure`. */
   async tick(): Promise<void> {
+    if (this.#ticking) return;
+    this.#ticking = true;
     await this.#turns.run(async () => {
+      this.#ticking = false;
       if (this.#closed) return;
       try {
         await this.#catchUp();
@@ -229,7 +234,7 @@ export class AccountLog {
     if (size < this.world.size)
       throw new IssuerRefusal('store_rolled_back', 'store lost entries while running');
     while (this.world.size < size) {
-      for (const leaf of await store.entries(this.world.size, 256)) this.world.append(leaf);
+      for (const leaf of await store.entries(this.world.size, 256)) appendStored(this.world, leaf);
     }
   }
 

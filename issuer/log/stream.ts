@@ -6,7 +6,8 @@ export interface StreamLimits {
   readonly maxStreamStallSeconds: number;
 }
 
-const leavesPerChunk = 256;
+/** At most 4 MiB, as leaves are capped; about 64 KiB as they mostly are. */
+const leavesPerChunk = 64;
 const open = new WeakMap<Account, Set<LogStream>>();
 
 /**

@@ -70,6 +70,7 @@ describe('configuration', () => {
     ['checkpointSeconds', 0],
     ['publicUrl', 'https://issuer.example/path'],
     ['publicUrl', 'ftp://issuer.example'],
+    ['publicUrl', 'http://issuer.example'],
     ['accounts', []],
   ])('`%s` out of range is refused by name', async (field, value) => {
     expect(await messageOf(() => parseConfig({ ...valid(), [field]: value }))).toContain(

@@ -40,6 +40,7 @@ export interface IssuerWorldOptions {
   /** Default: a day from now. */
   readonly leaseSeconds?: number;
   readonly agentKey?: Signer;
+  readonly ports?: Partial<IssuerPorts>;
 }
 
 /**
@@ -69,6 +70,7 @@ export class IssuerWorld {
       ...systemIssuerPorts,
       now: () => base() + this.ahead,
       log: (line) => this.lines.push(line),
+      ...options.ports,
     };
     this.config = parseConfig({
       publicUrl: options.publicUrl ?? 'https://issuer.example',
