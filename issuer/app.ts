@@ -25,9 +25,9 @@ export interface Issuer {
  */
 export async function createIssuer(
   config: IssuerConfig,
-  surroundings: IssuerPorts = systemIssuerPorts,
+  surroundings: Partial<IssuerPorts> = {},
 ): Promise<Issuer> {
-  const ports = withoutStepsBack(surroundings);
+  const ports = withoutStepsBack({ ...systemIssuerPorts, ...surroundings });
   const store = ports.openStore(config.database);
   const accounts = new Map<string, Account>();
   try {

@@ -21,9 +21,10 @@ const graceMilliseconds = 2000;
  */
 export async function serveIssuer(
   config: IssuerConfig,
-  ports: IssuerPorts = systemIssuerPorts,
+  surroundings: Partial<IssuerPorts> = {},
 ): Promise<RunningIssuer> {
-  const issuer = await createIssuer(config, ports);
+  const { log } = { ...systemIssuerPorts, ...surroundings };
+  const issuer = await createIssuer(config, surroundings);
   let server: ServerType;
   let address: AddressInfo;
   try {
@@ -34,7 +35,7 @@ export async function serveIssuer(
   }
   const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
   const url = `http://${host}:${address.port}`;
-  ports.log({ level: 'info', event: 'issuer.started', url, accounts: config.accounts.length });
+  log({ level: 'info', event: 'issuer.started', url, accounts: config.accounts.length });
   return {
     url,
     close: async () => {
@@ -49,7 +50,7 @@ export async function serveIssuer(
       if ('closeIdleConnections' in server) server.closeIdleConnections();
       await closed;
       clearTimeout(timer);
-      ports.log({ level: 'info', event: 'issuer.stopped', url });
+      log({ level: 'info', event: 'issuer.stopped', url });
     },
   };
 }
