@@ -53,6 +53,7 @@ export const schema: PolicySetDocument['schema'] = {
           type: 'Record',
           attributes: {
             owner: { type: 'Entity', name: 'User', required: false },
+            readers: { type: 'Set', element: { type: 'Entity', name: 'Group' }, required: false },
             secret: { type: 'Boolean', required: false },
           },
         },
