@@ -248,10 +248,10 @@ describe('a trap', () => {
     });
     return { state, engine: made };
   };
-  test('really kills an instance for good', () => {
-    const cedar = instantiateCedar();
-    expect(() => kill(cedar)).toThrow();
-    expect(() => cedar.checkParsePolicySet({ staticPolicies: {} })).toThrow();
+  // Whether the wasm stack or V8's gives out first depends on how hot the code is; only the former leaves the
+  // instance dead, so every throw counts as a trap.
+  test('is real, and a new instance works', () => {
+    expect(() => kill(instantiateCedar())).toThrow(/memory access out of bounds|call stack/u);
     expect(instantiateCedar().checkParsePolicySet({ staticPolicies: {} })).toEqual({ type: 'success' });
   });
   test('denies, is followed by a new instance, and other sets go on', () => {
