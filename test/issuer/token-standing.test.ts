@@ -84,3 +84,14 @@ test('P-256 and Ed25519 agents are served alike', async () => {
     await own.remove();
   }
 });
+
+test('an envelope that the verifier would not take is not handed out', async () => {
+  const odd = await IssuerWorld.create({ ports: { randomBytes: (size) => new Uint8Array(size * 20) } });
+  try {
+    const response = await odd.token();
+    expect(response.status).toBe(500);
+    expect(await response.json()).toMatchObject({ error: 'server_error', code: 'mint_self_check' });
+  } finally {
+    await odd.remove();
+  }
+});
