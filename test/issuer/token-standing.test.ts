@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { IssuerWorld } from '../kit/issuer.ts';
+import { audience, IssuerWorld } from '../kit/issuer.ts';
 import { newSigner } from '../kit/log.ts';
 
 interface Answer {
@@ -93,5 +93,48 @@ test('an envelope that the verifier would not take is not handed out', async () 
     expect(await response.json()).toMatchObject({ error: 'server_error', code: 'mint_self_check' });
   } finally {
     await odd.remove();
+  }
+});
+
+test('a key falls with the key that added it, the agent and its other keys do not', async () => {
+  const own = await IssuerWorld.create();
+  try {
+    const { ledger, agent, alice } = own;
+    const second = newSigner();
+    const subject = `agent/${agent.id}`;
+    const added = ledger.ask({ type: 'key.add', subject, key: second.publicKey.jwk }, subject, alice.signer, {
+      cosigners: [second],
+    });
+    await own.appended(ledger.lastLeaf);
+    const withSecond = { client: { id: agent.id, signer: second } };
+    expect((await own.token(withSecond)).status).toBe(200);
+    ledger.do({ type: 'key.revoke', key: alice.signer.publicKey.thumbprint, since: added.seq });
+    await own.appended(ledger.lastLeaf);
+    expect(((await (await own.token(withSecond)).json()) as Answer).code).toBe('client_unauthenticated');
+    const proofOnly = { proofSigner: second };
+    expect(((await (await own.token(proofOnly)).json()) as Answer).code).toBe('proof_refused');
+    expect((await own.token()).status).toBe(200);
+  } finally {
+    await own.remove();
+  }
+});
+
+test('a registered audience outside the lease is refused, and one retired', async () => {
+  const own = await IssuerWorld.create();
+  try {
+    const other = 'https://other.example';
+    own.ledger.audience(other);
+    await own.appended(own.ledger.lastLeaf);
+    const code = async (resource: string[]) =>
+      ((await (await own.token({ form: { resource } })).json()) as Answer).code;
+    expect(await code([other])).toBe('target_refused');
+    expect(await code([other, audience])).toBe('target_refused');
+    expect(await code([])).toBeUndefined();
+    own.ledger.do({ type: 'audience.retire', audience });
+    await own.appended(own.ledger.lastLeaf);
+    expect(await code([audience])).toBe('target_refused');
+    expect(await code([])).toBe('target_refused');
+  } finally {
+    await own.remove();
   }
 });

@@ -78,6 +78,20 @@ export function storeConformance({ name, create }: StoreConformance): void {
       expect((await account.state()).has('lost')).toBe(false);
     });
 
+    test('S2: an append that fails half way leaves nothing behind, and the next one succeeds', async () => {
+      const writes = new Map([
+        ['good', '{}'],
+        ['bad', null as never],
+      ]);
+      const documents = new Map([['sha-256:half', '{}']]);
+      const half = { ...entry(1), documents, writes };
+      expect(await codeOf(async () => account.append(half))).toBe('store_unavailable');
+      expect(await account.size()).toBe(1);
+      expect(await account.document('sha-256:half')).toBeUndefined();
+      expect((await account.state()).size).toBe(0);
+      expect(await account.append(entry(1))).toBe('appended');
+    });
+
     test('S3: entries come back byte for byte, in order, in pages', async () => {
       const leaves = ['eyJ.ü€.\u{1F511}', ' ', '9007199254740993', 'x'.repeat(65_535)];
       for (const [index, leaf] of leaves.entries()) await account.append(entry(index + 1, leaf));
