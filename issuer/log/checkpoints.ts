@@ -83,6 +83,7 @@ export class CheckpointSigner {
       throw new IssuerRefusal('store_corrupt', 'stored checkpoint has another root than the log');
     }
     this.#current = stored;
+    this.#failure = undefined;
     return true;
   }
 }
