@@ -103,9 +103,9 @@ async function convert(policyText: string, texts: readonly string[]): Promise<Re
   );
   const policies = Object.create(null) as Record<string, PolicyJson>;
   const problems: TextProblem[] = [];
+  const offsets = locate(policyText, texts);
   for (const [index, answer] of answers.entries()) {
-    const text = texts[index] ?? '';
-    const place = { file: 'policy', ...position(policyText, policyText.indexOf(text)) } as const;
+    const place = { file: 'policy', ...position(policyText, offsets[index] ?? 0) } as const;
     const id = answer.type === 'success' ? answer.json.annotations?.['id'] : undefined;
     if (answer.type !== 'success')
       problems.push({ ...place, message: answer.errors[0]?.message ?? 'unreadable' });
@@ -115,6 +115,20 @@ async function convert(policyText: string, texts: readonly string[]): Promise<Re
   }
   if (problems.length > 0) throw new PolicyTextRefusal(problems);
   return policies;
+}
+
+/** Where each part stands in the text. The longest first: a policy's text may be the end of another's. */
+function locate(whole: string, parts: readonly string[]): readonly number[] {
+  const offsets: number[] = [];
+  let open = whole;
+  const longestFirst = [...parts.entries()].sort(([, one], [, other]) => other.length - one.length);
+  for (const [index, part] of longestFirst) {
+    const offset = open.indexOf(part);
+    offsets[index] = offset;
+    if (offset < 0) continue;
+    open = open.slice(0, offset) + '\0'.repeat(part.length) + open.slice(offset + part.length);
+  }
+  return offsets;
 }
 
 function requireValid(policyText: string, answer: ValidationAnswer): void {
