@@ -1,6 +1,7 @@
 import { BullaCommand } from './command.ts';
 import { registerAdmin } from './commands/admin.ts';
 import { registerCall } from './commands/call.ts';
+import { registerDemo } from './commands/demo.ts';
 import { registerInit } from './commands/init.ts';
 import { registerLog } from './commands/log.ts';
 import { registerPin } from './commands/pin.ts';
@@ -39,6 +40,7 @@ export function createProgram(
 }
 
 const registrations: readonly ((program: BullaCommand) => void)[] = [
+  registerDemo,
   registerInit,
   registerServe,
   registerAdmin,
