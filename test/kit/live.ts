@@ -1,0 +1,103 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { type RunningIssuer, serveIssuer } from '@bulla/issuer';
+import { createVerifier, memoryReplay, type Signer } from '@bulla/verifier';
+import { guard } from '@bulla/verifier/hono';
+import { createFollower, type Follower } from '@bulla/verifier/log';
+import { serve } from '@hono/node-server';
+import { Hono } from 'hono';
+import { audience, IssuerWorld, readToken } from './issuer.ts';
+
+export interface LiveOptions {
+  readonly requireDpopNonce?: boolean;
+  readonly agentKey?: Signer;
+}
+
+/** A real issuer, and a real API of notes that follows its log, both on loopback. */
+export interface Live {
+  readonly world: IssuerWorld;
+  readonly issuer: RunningIssuer;
+  readonly follower: Follower;
+  readonly apiOrigin: string;
+  /** Posts the ledger's last leaf, and waits until the API has seen it. */
+  append(): Promise<void>;
+  close(): Promise<void>;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+export async function startLive(options: LiveOptions = {}): Promise<Live> {
+  const [issuerPort, apiPort] = [await freePort(), await freePort()];
+  const world = await IssuerWorld.create({
+    publicUrl: `http://127.0.0.1:${issuerPort}`,
+    config: { port: issuerPort },
+    account: { requireDpopNonce: options.requireDpopNonce ?? false },
+    ...(options.agentKey !== undefined && { agentKey: options.agentKey }),
+  });
+  await world.issuer.close();
+  const issuer = await serveIssuer(world.config, world.ports);
+  const follower = createFollower({ account: world.ledger.account, url: issuer.url, readToken });
+  follower.start();
+  await follower.ready;
+  const apiOrigin = `http://127.0.0.1:${apiPort}`;
+  const server = serve({
+    fetch: notesApi(world, follower, apiOrigin).fetch,
+    port: apiPort,
+    hostname: '127.0.0.1',
+  });
+  if (!server.listening) await once(server, 'listening');
+  return {
+    world,
+    issuer,
+    follower,
+    apiOrigin,
+    append: async () => {
+      const response = await fetch(`${issuer.url}${world.base}/log/entries`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${readToken}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ leaf: world.ledger.lastLeaf }),
+      });
+      if (response.status !== 201) throw new Error(`entry was refused: ${await response.text()}`);
+      await follower.until(({ size }) => size >= world.ledger.leaves.length);
+    },
+    close: async () => {
+      await follower.close();
+      server.close();
+      await issuer.close();
+      await world.start();
+      await world.remove();
+    },
+  };
+}
+
+/** `GET /notes/:id` is in the folder `plans`, `DELETE /notes/:id` in `secret`, which is closed to all. */
+function notesApi(world: IssuerWorld, follower: Follower, origin: string): Hono {
+  const verifier = createVerifier({
+    account: world.ledger.account,
+    audience,
+    publicOrigins: [origin],
+    trust: follower.trust,
+    replay: memoryReplay({ processes: 1, startedAt: Date.now() / 1000 - 3600 }),
+  });
+  const note = (folder: string) => (request: { param(name: string): string }) => ({
+    type: 'Note',
+    id: request.param('id'),
+    ancestors: [{ type: 'Folder', id: folder }],
+  });
+  const app = new Hono();
+  app.use(
+    guard(verifier, {
+      'GET /notes/:id': { action: 'read', resource: note('plans') },
+      'DELETE /notes/:id': { action: 'write', resource: note('secret') },
+    }),
+  );
+  app.get('/notes/:id', (c) => c.json({ note: c.req.param('id') }));
+  app.delete('/notes/:id', (c) => c.body(null, 204));
+  return app;
+}
