@@ -15,14 +15,14 @@ export interface RecordType {
   readonly attributes: ReadonlyMap<string, Attribute>;
 }
 
-export interface Attribute {
+interface Attribute {
   readonly type: Type;
   readonly required: boolean;
 }
 
 export type ExtensionName = 'ipaddr' | 'decimal' | 'datetime' | 'duration';
 
-export interface EntityModel {
+interface EntityModel {
   readonly name: string;
   readonly shape: RecordType;
   readonly memberOf: readonly string[];
