@@ -224,8 +224,7 @@ class LogFollower implements Follower {
     let streamFailures = 0;
     let streamAt = -Infinity;
     while (!this.#abort.signal.aborted && this.halted === undefined) {
-      const streaming =
-        this.#options.transport !== 'poll' && !this.#following.behind && performance.now() >= streamAt;
+      const streaming = this.#mayStream(streamAt);
       const before = this.#following.applied;
       const ended = await this.#attempt(() => (streaming ? this.#stream() : this.#poll()));
       if (streaming) {
@@ -233,9 +232,15 @@ class LogFollower implements Follower {
         streamAt = performance.now() + this.#pace.backoffSeconds(streamFailures) * 1000;
       } else {
         failures = ended ? 0 : failures + 1;
+        if (ended && this.#mayStream(streamAt)) continue;
         await this.#pace.pause(ended ? this.#pollSeconds : this.#pace.backoffSeconds(failures));
       }
     }
+  }
+
+  /** Whether a stream may be tried now: what is missing is fetched first, and a stream that failed waits its turn. */
+  #mayStream(notBefore: number): boolean {
+    return this.#options.transport !== 'poll' && !this.#following.behind && performance.now() >= notBefore;
   }
 
   /** @returns whether it ended without a refusal. */
