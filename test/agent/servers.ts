@@ -4,12 +4,12 @@ import { type Json, parseJws, type RootClaims, signRoot, verifyJws } from '@bull
 import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
 
-export interface Listening {
+interface Listening {
   readonly origin: string;
   close(): Promise<void>;
 }
 
-export async function listen(app: Hono): Promise<Listening> {
+async function listen(app: Hono): Promise<Listening> {
   const server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' });
   if (!server.listening) await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address() as AddressInfo;
@@ -97,7 +97,7 @@ export async function fakeIssuer(now: () => number): Promise<FakeIssuer> {
   return { ...listening, issuer: listening.origin + path, requests, behaviour, now };
 }
 
-export interface SeenRequest {
+interface SeenRequest {
   readonly method: string;
   readonly path: string;
   readonly envelope: string;

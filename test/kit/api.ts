@@ -4,7 +4,6 @@ import {
   createVerifier,
   type Decision,
   memoryReplay,
-  type PrivateJwk,
   type Receipt,
   Refusal,
   type ReplayStore,
@@ -18,7 +17,6 @@ import type { TrustView } from '@bulla/verifier/log';
 import { type PolicySetDocument, policySetDigest } from '@bulla/verifier/policy';
 import { createLedger, type Ledger, type LedgerOptions, type Party } from './log.ts';
 
-export type { PrivateJwk };
 export const audience = 'https://api.example';
 
 /** Notes in folders: staff may read and write, nobody may touch what is in the folder `secret`. */

@@ -26,7 +26,7 @@ export interface UnverifiedBlock {
   readonly holder: PublicKey;
 }
 
-export const blockProfile: JwsProfile = { typ: 'bulla-block+jwt', members: [] };
+const blockProfile: JwsProfile = { typ: 'bulla-block+jwt', members: [] };
 
 /**
  * Parses one block. Does NOT verify its signature or its link to the bytes before it.

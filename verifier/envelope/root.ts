@@ -38,7 +38,7 @@ export interface UnverifiedRoot {
   readonly claims: RootClaims;
 }
 
-export const rootProfile: JwsProfile = { typ: 'bulla+jwt', members: ['kid'] };
+const rootProfile: JwsProfile = { typ: 'bulla+jwt', members: ['kid'] };
 export const timeRange = { min: 1, max: 1_099_511_627_776 } as const;
 export const depthRange: { readonly min: number; readonly max: number } = {
   min: 0,

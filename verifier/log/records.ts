@@ -37,7 +37,7 @@ export interface AccountRecord {
   readonly seal: { readonly size: number; readonly root: string; readonly state: string } | null;
 }
 
-export interface AdminRecord {
+interface AdminRecord {
   readonly status: 'active' | 'removed';
 }
 
@@ -116,14 +116,14 @@ export interface SlotRecord {
   readonly previous: { readonly digest: string; readonly until: number } | null;
 }
 
-export interface AudienceRecord {
+interface AudienceRecord {
   readonly audience: string;
   readonly slot: string;
   readonly maxStalenessSeconds: number;
   readonly status: 'active' | 'retired';
 }
 
-export interface RevokedRecord {
+interface RevokedRecord {
   readonly exp: number;
 }
 

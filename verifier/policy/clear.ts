@@ -12,7 +12,7 @@ import { createEngine, type Verdict as EngineVerdict, type LoadedSet, type Quest
 import type { Narrow } from './narrow.ts';
 
 /** Everything the policy may know of one request. */
-export interface Case {
+interface Case {
   readonly envelope: SignedEnvelope;
   readonly parties: Parties;
   readonly standing: AudienceStanding;

@@ -4,7 +4,7 @@ import path from 'node:path';
 const root = process.env['BULLA_VECTORS'] ?? path.resolve(import.meta.dirname, '../../../../shared/vectors');
 
 /** Published vectors of others; absent on most machines, and then the tests that read them are skipped. */
-export const transparency: string = path.join(root, 'transparency');
+const transparency: string = path.join(root, 'transparency');
 export const absent: boolean = !existsSync(transparency);
 
 export function jsonFiles(folder: string): { name: string; value: unknown }[] {
