@@ -8,7 +8,13 @@ import type { PresentedRequest } from '../proof/request.ts';
 import type { Reason } from '../receipt.ts';
 import type { AudienceStanding } from '../standing.ts';
 import { buildContext, type ReservedContext, timeContext } from './context.ts';
-import { createEngine, type Verdict as EngineVerdict, type LoadedSet, type Question } from './engine.ts';
+import {
+  createEngine,
+  type Engine,
+  type Verdict as EngineVerdict,
+  type LoadedSet,
+  type Question,
+} from './engine.ts';
 import type { Narrow } from './narrow.ts';
 
 /** Everything the policy may know of one request. */
@@ -43,6 +49,7 @@ export interface Clearance {
 /** @param trust where policy sets and groups come from; asked anew on each request. */
 export function createClearance(trust: TrustView): Clearance {
   const engine = createEngine();
+  warm(engine);
   // By identity of the list: those of a cached envelope, an agent's record and a route stay the same objects.
   const narrows = new WeakMap<readonly unknown[], Map<string, Narrow>>();
 
@@ -82,6 +89,27 @@ export function createClearance(trust: TrustView): Clearance {
       return verdictOf(verdicts);
     },
   };
+}
+
+/** Cedar's first call takes about 100 ms: better while the process starts than for the first request. */
+function warm(engine: Engine): void {
+  const appliesTo = { principalTypes: ['User'], resourceTypes: ['User'] };
+  const any = { op: 'All' } as const;
+  const set = engine.load({
+    version: 1,
+    policies: { any: { effect: 'permit', principal: any, action: any, resource: any, conditions: [] } },
+    schema: { '': { entityTypes: { User: {} }, actions: { warm: { appliesTo } } } },
+  });
+  const user = { type: 'User', id: 'nobody' };
+  const principal = { ...user, attributes: {}, parents: [] };
+  const request = { method: 'GET', path: '/' };
+  const reserved = { key: 'logged', depth: 0, actors: [], time: timeContext(0), request } as const;
+  engine.decide(set, {
+    principal,
+    action: 'warm',
+    resource: user,
+    context: buildContext(set, 'warm', reserved),
+  });
 }
 
 /** Sets under which one list of limits was validated: current, overlapping, and the one to come. */
