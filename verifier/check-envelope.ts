@@ -3,15 +3,9 @@ import { createSignatureCache } from './envelope/signatures.ts';
 import { createKeyring } from './keyring.ts';
 import { audienceKey } from './log/records.ts';
 import type { TrustView } from './log/view.ts';
-import { findParties } from './parties.ts';
 import { envelopeDigest } from './proof/content.ts';
-import {
-  readAudience,
-  requireCurrentPolicy,
-  requireHereAndNow,
-  requireMintLease,
-  requireNotRevoked,
-} from './standing.ts';
+import { readAudience } from './standing.ts';
+import { requireInForce } from './verify.ts';
 
 /** What can be known of an envelope without a request. Not a grant: nobody has proved to hold it, no policy was asked. */
 export interface CheckedEnvelope {
@@ -38,11 +32,8 @@ export function checkEnvelope(
 ): CheckedEnvelope {
   const { trust, audience, now } = demands;
   const envelope = createSignatureCache(1).open(text, envelopeDigest(text), createKeyring(trust, 32));
-  requireHereAndNow(envelope, { account: trust.account, audience }, now);
-  requireMintLease(trust, envelope, now);
-  const parties = findParties(trust, envelope);
-  requireNotRevoked(trust, envelope);
-  requireCurrentPolicy(envelope, readAudience(trust, audienceKey(audience), now));
+  const standing = readAudience(trust, audienceKey(audience), now);
+  const parties = requireInForce(demands, envelope, { standing, staleness: Infinity, now });
   return {
     root: envelope.root,
     blocks: envelope.blocks.length,

@@ -66,7 +66,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
   return new LocalVerifier(options);
 }
 
-/** What holds for every request to a route at one moment. */
+/** What holds for every request to a route at one moment. `staleness`: seconds. */
 interface Here {
   readonly standing: AudienceStanding;
   readonly staleness: number;
@@ -138,8 +138,8 @@ class LocalVerifier implements Verifier {
     const envelope = this.#signatures.open(request.envelope, envelopeDigest(request.envelope), this.#keyOf);
     attempt.envelope = envelope;
 
-    // 4. to 8. The envelope is in force
-    attempt.parties = this.#requireInForce(envelope, here, now);
+    // 4. to 8. The envelope is in force: see requireInForce
+    attempt.parties = requireInForce(this.#options, envelope, { ...here, now });
 
     // 9. The last holder proves this exact request. `proof_*`
     const proof = checkProof(request, { holder: envelope.holder, now, route, nonces: this.nonces });
@@ -157,7 +157,7 @@ class LocalVerifier implements Verifier {
     // 12. Steps 2 and 4 to 8 once more: what was taken away while store and route were asked is not given. Their codes
     const answered = this.#now();
     const { standing, staleness } = this.#requireHere(route, answered);
-    attempt.parties = this.#requireInForce(envelope, { standing, staleness }, answered);
+    attempt.parties = requireInForce(this.#options, envelope, { standing, staleness, now: answered });
 
     // 13. The admins' policy allows and no limit forbids. `policy_*`, `narrow_*`, `value_invalid`, `entity_*`, `action_unknown`, `engine_failed`
     return this.#clearance.clear({
@@ -184,28 +184,6 @@ class LocalVerifier implements Verifier {
     return { standing, staleness };
   }
 
-  /** Look-ups in memory and nothing else, so that they can be made twice. */
-  #requireInForce(envelope: SignedEnvelope, { standing, staleness }: Here, now: number): Parties {
-    const { trust, account, audience } = this.#options;
-
-    // 4. The envelope is for this account, this API and now. `account_mismatch`, `audience_mismatch`, `envelope_expired`
-    requireHereAndNow(envelope, { account, audience }, now);
-    requireFresh(trust, now, envelope.root.staleness ?? staleness);
-
-    // 5. Its mint key holds a lease that covers it. `mint_not_trusted`, `mint_lifetime_exceeded`
-    requireMintLease(trust, envelope, now);
-
-    // 6. Person, agent and every holder are active now. `subject_not_active`, `agent_not_active`, `holder_key_not_live`
-    const parties = findParties(trust, envelope);
-
-    // 7. It was not revoked. `envelope_revoked`
-    requireNotRevoked(trust, envelope);
-
-    // 8. It was minted under the policy set that is current. `policy_superseded`
-    requireCurrentPolicy(envelope, standing);
-    return parties;
-  }
-
   /**
    * Unix seconds, never going back: what has expired stays expired when the clock is set (law 7).
    *
@@ -227,6 +205,34 @@ class LocalVerifier implements Verifier {
       throw new Refusal('receipt_failed', 'receipt could not be handed over', { cause });
     }
   }
+}
+
+/**
+ * Steps 4 to 8, for an envelope whose signatures hold. Look-ups in memory and nothing else, so that they can be made twice.
+ *
+ * @internal
+ */
+export function requireInForce(
+  { trust, audience }: Pick<VerifierOptions, 'trust' | 'audience'>,
+  envelope: SignedEnvelope,
+  { standing, staleness, now }: Here & { readonly now: number },
+): Parties {
+  // 4. It is for this account, this API and now. `account_mismatch`, `audience_mismatch`, `envelope_not_yet_valid`, `envelope_expired`, `trust_stale`
+  requireHereAndNow(envelope, { account: trust.account, audience }, now);
+  requireFresh(trust, now, envelope.root.staleness ?? staleness);
+
+  // 5. Its mint key holds a lease that covers it. `mint_not_trusted`, `mint_lifetime_exceeded`
+  requireMintLease(trust, envelope, now);
+
+  // 6. Person, agent and every holder are active now. `subject_not_active`, `agent_not_active`, `holder_key_not_live`
+  const parties = findParties(trust, envelope);
+
+  // 7. It was not revoked. `envelope_revoked`
+  requireNotRevoked(trust, envelope);
+
+  // 8. It was minted under the policy set that is current. `policy_superseded`
+  requireCurrentPolicy(envelope, standing);
+  return parties;
 }
 
 function grantOf({ envelope, parties, proof, access }: Attempt): Grant {
