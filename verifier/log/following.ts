@@ -101,10 +101,11 @@ export class Following {
     if (isSignedByDelegate(this.#draft.read, change)) this.#backdated ??= entry.seq;
   }
 
-  /** Time of the newest checkpoint known that does not hold leaf `seq`. */
+  /** Time of the newest checkpoint known, the locked one included, that does not hold leaf `seq`. */
   #lackedAt(seq: number): number {
-    const lacking = [this.#applied, this.#seen].filter((known) => known !== undefined && known.size <= seq);
-    return Math.max(0, ...lacking.map((known) => known?.time ?? 0));
+    const known = [this.#lock, this.#applied, this.#seen];
+    const lacking = known.filter((checkpoint) => checkpoint !== undefined && checkpoint.size <= seq);
+    return Math.max(0, ...lacking.map((checkpoint) => checkpoint?.time ?? 0));
   }
 
   /** Forgets the leaves that no checkpoint covers. */
