@@ -1,0 +1,137 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+const root = path.resolve(import.meta.dirname, '../..');
+const folder = mkdtempSync(path.join(tmpdir(), 'bulla-examples-'));
+const env: Record<string, string | undefined> = { ...process.env, BULLA_EXAMPLES: folder };
+
+interface Program {
+  readonly child: ChildProcess;
+  readonly output: () => string;
+  /** Resolves with everything printed so far once that contains `text`. */
+  readonly printed: (text: string) => Promise<string>;
+  readonly ended: Promise<void>;
+}
+
+function start(name: string): Program {
+  const script = path.join('examples', name);
+  const child = spawn(process.execPath, ['--import=tsx', '--conditions=@bulla/source', script], {
+    cwd: root,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  child.stderr.on('data', (data: Buffer) => {
+    output += data.toString();
+  });
+  child.stdout.on('data', (data: Buffer) => {
+    output += data.toString();
+  });
+  const ended = once(child, 'close').then(() => undefined);
+  const printed = async (text: string): Promise<string> => {
+    while (!output.includes(text)) {
+      if (child.exitCode !== null) throw new Error(`${name} ended without \`${text}\`:\n${output}`);
+      await Promise.race([once(child.stdout, 'data'), ended]);
+    }
+    return output;
+  };
+  return { child, output: () => output, printed, ended };
+}
+
+/** @returns what the program printed. */
+async function run(name: string): Promise<string[]> {
+  const program = start(name);
+  await program.ended;
+  expect(program.child.exitCode, program.output()).toBe(0);
+  return program.output().trimEnd().split('\n');
+}
+
+async function stop(program: Program | undefined): Promise<void> {
+  program?.child.kill('SIGTERM');
+  await program?.ended;
+}
+
+async function freeOrigin(): Promise<string> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  return `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
+}
+
+const programs = readdirSync(path.join(root, 'examples')).filter((name) => name.endsWith('.ts'));
+
+test.each(programs)('%s is under 60 lines', (name) => {
+  expect(
+    readFileSync(path.join(root, 'examples', name), 'utf8')
+      .trimEnd()
+      .split('\n').length,
+  ).toBeLessThan(60);
+});
+
+test('README.md lists every program', () => {
+  const readme = readFileSync(path.join(root, 'examples/README.md'), 'utf8');
+  for (const name of programs) expect(readme).toContain(`[${name}](${name})`);
+});
+
+describe('with an account, an issuer and an agent', () => {
+  let admin: Program;
+  beforeAll(async () => {
+    [env['ISSUER'], env['API']] = await Promise.all([freeOrigin(), freeOrigin()]);
+    admin = start('admin.ts');
+    await admin.printed(`issuer on ${env['ISSUER']}\n`);
+  }, 30_000);
+  afterAll(async () => {
+    await stop(admin);
+    rmSync(folder, { recursive: true });
+  });
+
+  describe('and the Hono API', () => {
+    let api: Program;
+    beforeAll(async () => {
+      api = start('api.ts');
+      await api.printed(`api on ${env['API']}\n`);
+    }, 30_000);
+    afterAll(() => stop(api));
+
+    test('agent.ts reads an order of its team, and no more', async () => {
+      expect(await run('agent.ts')).toEqual([
+        expect.stringMatching(/^order of the own team: 200 \{"id":"1","readBy":"prn_/u),
+        expect.stringMatching(/^order of another team: 403 .*"policy":"own-team"/u),
+        expect.stringMatching(/^order of 900: 403 .*"policy":"agent-amount"/u),
+      ]);
+      const receipts = await api.printed('"agent-amount"');
+      expect(receipts).toMatch(/"outcome":"allow".*"action":"order.read"/u);
+    });
+
+    test('narrow.ts hands on less than it holds', async () => {
+      expect(await run('narrow.ts')).toEqual(['order of 90: 201', 'order of 400: 403', 'order read: 403']);
+    });
+  });
+
+  test('fetch-api.ts decides as the Hono API does', async () => {
+    const api = start('fetch-api.ts');
+    try {
+      await api.printed(`api on ${env['API']}\n`);
+      const [own, other] = await run('agent.ts');
+      expect(own).toMatch(/: 200 /u);
+      expect(other).toMatch(/: 403 /u);
+      expect(await api.printed('deny GET /orders/2')).toContain('allow GET /orders/1\n');
+    } finally {
+      await stop(api);
+    }
+  });
+
+  test('verify-offline.ts decides from the disk alone', async () => {
+    expect(await run('verify-offline.ts')).toEqual([
+      'allowed: true, by own-team-read',
+      'sent again: proof_replayed',
+    ]);
+  });
+});
