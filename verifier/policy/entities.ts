@@ -33,6 +33,7 @@ export interface Parties {
  * @throws {Refusal} `entity_missing`, `entity_invalid`, `value_invalid`.
  */
 export function makeParties(schema: SchemaModel, principal: Principal, resource: Resource): Parties {
+  requireUid(resource, 'resource');
   const others = [...collectAncestors(resource), ...(resource.related ?? [])];
   if (others.length + 2 > limits.maxEntities) throw new Refusal('entity_invalid', 'too many entities');
   return {
