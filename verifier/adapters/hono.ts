@@ -1,5 +1,6 @@
 import type { Context, Hono, MiddlewareHandler } from 'hono';
 import { matchedRoutes } from 'hono/route';
+import { findTargetHandler } from 'hono/utils/handler';
 import type { WireRequest } from '../access.ts';
 import { Refusal } from '../errors.ts';
 import type { Grant as VerifiedGrant } from '../grant.ts';
@@ -97,9 +98,12 @@ function requireRoutes(
   }
 }
 
-/** Hono has one kind of handler; only one that takes `next` can be a middleware. */
-function mayPassOn(route: { readonly handler: { readonly length: number } }): boolean {
-  return route.handler.length >= 2;
+/**
+ * Hono has one kind of handler; only one that takes `next` can be a middleware. Handlers of a sub-app that has an `onError` of
+ * its own arrive wrapped in a function that always takes `next`: what counts is the one inside.
+ */
+function mayPassOn(route: { readonly handler: Parameters<typeof findTargetHandler>[0] }): boolean {
+  return findTargetHandler(route.handler).length >= 2;
 }
 
 /** The row of the one route that will run, and the parameters that its handler will see. */
