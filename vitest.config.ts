@@ -12,6 +12,7 @@ export default defineConfig({
     allowOnly: false,
     sequence: { shuffle: true },
     testTimeout: 30_000,
+    setupFiles: ['./test/kit/leak-gate.ts'],
     coverage: { provider: 'v8', include: ['{verifier,agent,issuer,cli}/**/*.ts'], exclude: ['**/dist/**'] },
     projects: [
       'verifier',

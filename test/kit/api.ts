@@ -15,6 +15,7 @@ import {
 import { createProof, type ProofRequest, type RootClaims, signRoot } from '@bulla/verifier/envelope';
 import type { TrustView } from '@bulla/verifier/log';
 import { type PolicySetDocument, policySetDigest } from '@bulla/verifier/policy';
+import { observe } from './leaks.ts';
 import { createLedger, type Ledger, type LedgerOptions, type Party } from './log.ts';
 
 export const audience = 'https://api.example';
@@ -115,7 +116,10 @@ export class ApiWorld {
       publicOrigins: [audience],
       trust: this.trust,
       replay: memoryReplay({ processes: 1, startedAt: this.now - 3600 }),
-      onReceipt: (receipt) => this.receipts.push(receipt),
+      onReceipt: (receipt) => {
+        observe('a receipt', JSON.stringify(receipt));
+        this.receipts.push(receipt);
+      },
       ports: { now: () => this.now },
       ...change,
     });
@@ -205,7 +209,10 @@ export async function outcomeOf(decision: Promise<Decision>): Promise<string> {
   try {
     return (await decision).allowed ? 'allow' : 'deny';
   } catch (error) {
-    if (error instanceof Refusal) return error.code;
+    if (error instanceof Refusal) {
+      observe('the message of a refusal', error.message);
+      return error.code;
+    }
     throw error;
   }
 }

@@ -16,6 +16,7 @@ import { createSigner, generatePrivateJwk, type PrivateJwk, type Signer } from '
 import { createProof, type JsonObject, signJws } from '@bulla/verifier/envelope';
 import { type PolicySetDocument, policySetDigest } from '@bulla/verifier/policy';
 import { notesPolicy } from './api.ts';
+import { observe } from './leaks.ts';
 import { createLedger, type Ledger, type Party } from './log.ts';
 
 export const audience = 'https://api.example';
@@ -69,7 +70,10 @@ export class IssuerWorld {
     this.ports = {
       ...systemIssuerPorts,
       now: () => base() + this.ahead,
-      log: (line) => this.lines.push(line),
+      log: (line) => {
+        observe('a log line of the issuer', JSON.stringify(line));
+        this.lines.push(line);
+      },
       ...options.ports,
     };
     this.config = parseConfig({

@@ -25,10 +25,11 @@ import { type PolicySetDocument, policySetDigest } from '@bulla/verifier/policy'
 import { type ServerType, serve } from '@hono/node-server';
 import { notesPolicy, outcomeOf, readNote } from '../kit/api.ts';
 import { audience, IssuerWorld, readToken } from '../kit/issuer.ts';
+import { observe } from '../kit/leaks.ts';
 import { type Ledger, newSigner, type Party } from '../kit/log.ts';
 
 /** As the notes policy, and contractors never write: a `forbid` that stands on a membership. */
-export const guardedPolicy: PolicySetDocument = {
+const guardedPolicy: PolicySetDocument = {
   ...notesPolicy,
   policies: {
     ...notesPolicy.policies,
@@ -93,7 +94,10 @@ export class Api {
       trust,
       replay: memoryReplay({ processes: 1, startedAt: now() - 3600 }),
       ports: { now },
-      onReceipt: (receipt) => this.receipts.push(receipt),
+      onReceipt: (receipt) => {
+        observe('a receipt', JSON.stringify(receipt));
+        this.receipts.push(receipt);
+      },
     });
   }
 
@@ -169,7 +173,10 @@ export class HostileIssuer {
       pollSeconds: 0.01,
       maxBackoffSeconds: 0.05,
       ports: { ...systemPorts, now: this.world.ports.now },
-      onAlarm: (alarm) => this.alarms.push(alarm),
+      onAlarm: (alarm) => {
+        observe('an alarm', JSON.stringify(alarm));
+        this.alarms.push(alarm);
+      },
     });
     follower.start();
     return follower;
