@@ -145,7 +145,7 @@ export class Following {
       this.#applied = checkpoint;
       return 'refreshed';
     }
-    this.#cover(checkpoint);
+    this.#cover(checkpoint, now);
     return 'applied';
   }
 
@@ -180,7 +180,7 @@ export class Following {
   }
 
   /** Steps 6 to 9: the draft becomes the world, or is thrown away, or everything halts. */
-  #cover(checkpoint: VerifiedCheckpoint): void {
+  #cover(checkpoint: VerifiedCheckpoint, now: number): void {
     const draft = this.#draft;
     if (!draft.treeRoot().equals(checkpoint.root)) {
       // The leaves may have been spoiled on the way: only what the log signed is believed, so the size is known now.
@@ -197,6 +197,12 @@ export class Following {
         'entry_backdated',
         `entry ${this.#backdated} was signed by a delegate with an old time`,
       );
+    }
+    if (draft.lastTime > this.clock(now) + aheadSeconds) {
+      // Not for good: the clock will get there. Until then the newest size is known, and the state ages.
+      this.discard();
+      this.#learn(checkpoint);
+      throw new Refusal('rule_time_ahead', 'log signed an entry that is later than the clock');
     }
     draft.commit();
     if (!this.#world.stateRoot().equals(checkpoint.state)) {
@@ -228,6 +234,8 @@ export class Following {
 
 /** A delegate's entry may be dated this long before the newest checkpoint that lacked it. */
 const backdateSeconds = 60;
+/** An entry may be dated this long after the clock: a lease's rate counts by the times of entries. */
+const aheadSeconds = 60;
 
 function isSignedByDelegate(read: Read, { by }: Change): boolean {
   return by.rank === 'delegate' || (by.relay !== null && !adminIsLive(read, by.relay));

@@ -36,14 +36,13 @@ export class LogClient {
 
   /** At most `maxEntriesPerAnswer` leaves from `from` on, then one checkpoint. */
   entries(from: number): AsyncGenerator<LogLine> {
-    const caps = { bytes: limits.maxLogAnswerBytes, leaves: limits.maxEntriesPerAnswer };
-    return this.#lines(`log/entries?from=${from}`, caps, this.#deadline());
+    return this.#lines(`log/entries?from=${from}`, 'answer', this.#deadline());
   }
 
-  /** The same lines, for as long as both sides like. */
+  /** The same lines, for as long as both sides like; what an answer may hold, here comes between two checkpoints. */
   stream(from: number): AsyncGenerator<LogLine> {
     const deadline = this.#deadline(this.#options.timeouts.idleSeconds);
-    return this.#lines(`log/stream?from=${from}`, { bytes: Infinity, leaves: Infinity }, deadline);
+    return this.#lines(`log/stream?from=${from}`, 'checkpoint', deadline);
   }
 
   /** The newest checkpoint note. */
@@ -95,21 +94,19 @@ export class LogClient {
     return response;
   }
 
-  async *#lines(path: string, caps: Caps, deadline: Deadline): AsyncGenerator<LogLine> {
+  async *#lines(path: string, cappedBy: CappedBy, deadline: Deadline): AsyncGenerator<LogLine> {
     try {
       const response = await this.#get(path, 'application/x-ndjson', deadline);
       deadline.extend();
-      yield* readLines(response, caps, deadline);
+      yield* readLines(response, cappedBy, deadline);
     } finally {
       deadline.clear();
     }
   }
 }
 
-interface Caps {
-  readonly bytes: number;
-  readonly leaves: number;
-}
+/** Over which stretch leaves and bytes are counted: a follower has to hold what no checkpoint covers. */
+type CappedBy = 'answer' | 'checkpoint';
 
 /** Aborts a request after a time, which a stream extends with each line. */
 class Deadline {
@@ -171,19 +168,25 @@ async function* chunks(response: Response, signal: AbortSignal): AsyncGenerator<
   }
 }
 
-async function* readLines(response: Response, caps: Caps, deadline: Deadline): AsyncGenerator<LogLine> {
+async function* readLines(
+  response: Response,
+  cappedBy: CappedBy,
+  deadline: Deadline,
+): AsyncGenerator<LogLine> {
   let rest = Buffer.alloc(0);
   let bytes = 0;
   let leaves = 0;
   for await (const chunk of chunks(response, deadline.signal)) {
     bytes += chunk.length;
-    if (bytes > caps.bytes) throw new Refusal('log_answer_invalid', 'answer is too large');
+    if (bytes > limits.maxLogAnswerBytes) throw new Refusal('log_answer_invalid', 'answer is too large');
     rest = Buffer.concat([rest, chunk]);
     for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
       const line = parseLine(rest.subarray(0, end));
       rest = rest.subarray(end + 1);
       if ('leaf' in line) leaves += 1;
-      if (leaves > caps.leaves) throw new Refusal('log_answer_invalid', 'answer has too many leaves');
+      else if (cappedBy === 'checkpoint') [leaves, bytes] = [0, rest.length];
+      if (leaves > limits.maxEntriesPerAnswer)
+        throw new Refusal('log_answer_invalid', 'answer has too many leaves');
       // Only a whole line counts as a sign of life: single bytes could keep a dead stream open for ever.
       deadline.extend();
       yield line;

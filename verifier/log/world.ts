@@ -151,6 +151,11 @@ export class Draft {
     return this.#moment.head;
   }
 
+  /** Time of the newest applied entry, Unix seconds. */
+  get lastTime(): number {
+    return this.#moment.lastTime;
+  }
+
   /** What was written, last value of each key. */
   get writes(): ReadonlyMap<string, Json> {
     return this.#writes;
