@@ -36,11 +36,13 @@ async function told(wire: WireRequest): Promise<string> {
   return `${texts.join('\n')}\n${JSON.stringify(world.receipts.at(-1))}`;
 }
 
+const unknownClaim: object = { [marker]: 1 };
+
 const requests: Readonly<Record<string, () => WireRequest>> = {
   'that is allowed': () => world.request({ envelope: world.envelope() }),
   'whose mint is nobody': () => world.request({ envelope: signRoot(world.claims({ iss: marker }), thief) }),
   'whose claim is malformed': () => world.request({ envelope: world.envelope({ key: marker as 'logged' }) }),
-  'with an unknown claim': () => world.request({ envelope: world.envelope({ ...{ [marker]: 1 } }) }),
+  'with an unknown claim': () => world.request({ envelope: world.envelope(unknownClaim) }),
   'whose header is malformed': () =>
     world.request({ envelope: `${Buffer.from(`{"${marker}":`).toString('base64url')}.e30.e30` }),
   'for another account': () => world.request({ envelope: world.envelope({ account: marker }) }),
