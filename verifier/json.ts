@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { Refusal } from './errors.ts';
 import { limits } from './limits.ts';
 
@@ -15,11 +16,12 @@ export interface JsonObject {
 export function parseJson(bytes: Uint8Array): Json {
   let text: string;
   let value: Json;
+  if (!isUtf8(bytes)) throw new Refusal('json_invalid', 'not UTF-8');
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
     value = JSON.parse(text) as Json;
   } catch {
-    throw new Refusal('json_invalid', 'not JSON in UTF-8');
+    throw new Refusal('json_invalid', 'not JSON');
   }
   // JSON.parse keeps the last of two equal names; then the text holds more colons than the value has members.
   if (countMembers(value, 0) !== countColons(text))

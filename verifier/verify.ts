@@ -9,7 +9,6 @@ import type { TrustView } from './log/view.ts';
 import { findParties, type Parties } from './parties.ts';
 import { type Clearance, createClearance, type Verdict } from './policy/clear.ts';
 import { type Ports, systemPorts } from './ports.ts';
-import { envelopeDigest } from './proof/content.ts';
 import { checkProof } from './proof/dpop.ts';
 import { createNonces, type Nonces } from './proof/nonce.ts';
 import type { ReplayStore } from './proof/replay.ts';
@@ -135,7 +134,7 @@ class LocalVerifier implements Verifier {
     const here = this.#requireHere(route, now);
 
     // 3. Every block is signed by the key before it. `envelope_*`, `jws_*`, `narrow_too_large`, `key_invalid`
-    const envelope = this.#signatures.open(request.envelope, envelopeDigest(request.envelope), this.#keyOf);
+    const envelope = this.#signatures.open(request.envelope, request.envelopeDigest, this.#keyOf);
     attempt.envelope = envelope;
 
     // 4. to 8. The envelope is in force: see requireInForce

@@ -37,7 +37,7 @@ export function parseJws(compact: string, profile: JwsProfile): UnverifiedJws {
   ) {
     throw new Refusal('jws_malformed', 'not three non-empty parts');
   }
-  const header = parseJsonObject(decodeBase64url(compact.slice(0, first)));
+  const header = parseHeader(compact.slice(0, first));
   requireHeader(header, profile);
   return {
     compact,
@@ -47,6 +47,22 @@ export function parseJws(compact: string, profile: JwsProfile): UnverifiedJws {
     signature: decodeBase64url(compact.slice(second + 1)),
   };
 }
+
+/** One key's proofs, and one mint's roots, all start with the same bytes: parsed once. Pure, so nothing can go stale. */
+function parseHeader(text: string): JsonObject {
+  const known = parsedHeaders.get(text);
+  if (known !== undefined) return known;
+  const header = parseJsonObject(decodeBase64url(text));
+  if (text.length <= maxKeptHeaderLength) {
+    if (parsedHeaders.size >= keptHeaders) parsedHeaders.clear();
+    parsedHeaders.set(text, header);
+  }
+  return header;
+}
+
+const parsedHeaders = new Map<string, JsonObject>();
+const keptHeaders = 4096;
+const maxKeptHeaderLength = 512;
 
 function requireHeader(header: JsonObject, profile: JwsProfile): void {
   if (header['typ'] !== profile.typ) throw new Refusal('jws_type_wrong', `\`typ\` is not \`${profile.typ}\``);

@@ -9,7 +9,8 @@ import type { PolicySetDocument } from './document.ts';
 import { makeParties, type Parties, type Principal, selectEntities } from './entities.ts';
 import { type Answer, Evaluator } from './evaluator.ts';
 import { type Narrow, readNarrow } from './narrow.ts';
-import { type ActionModel, findAction, type SchemaModel } from './schema.ts';
+import { type ActionModel, findAction, type SchemaModel, uidKey } from './schema.ts';
+import { type Pair, type Scoped, settleScopes, takeOutScopes } from './scopes.ts';
 import { buildSlice, type Labelled, type Slice, selectPolicies } from './slice.ts';
 import { Recent } from './slots.ts';
 
@@ -81,7 +82,10 @@ export interface Engine {
 
 interface OwnSet extends LoadedSet {
   readonly policies: readonly Labelled[];
-  readonly slices: Map<string, Slice | null>;
+  /** By action: the policies that cover it. */
+  readonly scoped: Map<string, readonly Scoped[]>;
+  /** By action and by whose `in` holds; `none` where no policy is left. */
+  readonly slices: Recent<Slice | 'none'>;
 }
 
 /**
@@ -119,7 +123,14 @@ class CedarEngine implements Engine {
   #make(digest: string, document: PolicySetDocument, schema: SchemaModel): OwnSet {
     this.#evaluator.checkSet(digest, document.policies, document.schema);
     const policies = Object.entries(document.policies).map(([policyId, policy]) => ({ policyId, policy }));
-    const set: OwnSet = { digest, document, schema, policies, slices: new Map() };
+    const set: OwnSet = {
+      digest,
+      document,
+      schema,
+      policies,
+      scoped: new Map(),
+      slices: new Recent(limits.maxPreparsed),
+    };
     this.#own.set(set, set);
     return set;
   }
@@ -136,13 +147,16 @@ class CedarEngine implements Engine {
   }
 
   decide(set: LoadedSet, question: Question): Verdict {
-    return this.#answer('admin', set, question, (own, action) => {
-      const known = own.slices.get(question.action);
-      if (known !== undefined) return known;
-      const selected = selectPolicies(own.schema, action, own.policies);
-      const slice =
-        selected.length === 0 ? null : buildSlice(own.digest, own.schema, action, selected, false);
-      own.slices.set(question.action, slice);
+    return this.#answer('admin', set, question, (own, action, pair) => {
+      const scoped = scopedPolicies(own, action);
+      const held = settleScopes(scoped, pair);
+      const key = `${question.action}\n${held}`;
+      const known = own.slices.get(key);
+      if (known !== undefined) return known === 'none' ? null : known;
+      const selected = scoped.filter((_, index) => held[index] === '1').map(({ settled }) => settled);
+      const base = `${own.digest}\n${held}`;
+      const slice = selected.length === 0 ? null : buildSlice(base, own.schema, action, selected, false);
+      own.slices.set(key, slice ?? 'none');
       return slice;
     });
   }
@@ -172,7 +186,7 @@ class CedarEngine implements Engine {
     layer: Layer,
     set: LoadedSet,
     question: Question,
-    findSlice: (own: OwnSet, action: ActionModel) => Slice | null,
+    findSlice: (own: OwnSet, action: ActionModel, pair: Pair) => Slice | null,
   ): Verdict {
     let parties: Parties;
     let entities: EntityJson[];
@@ -184,7 +198,7 @@ class CedarEngine implements Engine {
       const action = findAction(own.schema, question.action);
       if (action === undefined) throw new Refusal('action_unknown', 'action is not in the schema');
       parties = makeParties(own.schema, question.principal, question.resource);
-      slice = findSlice(own, action);
+      slice = findSlice(own, action, parties);
       if (slice === null) return layer === 'limits' ? clear : { allowed: false, reasons: [], errors: [] };
       entities = selectEntities(slice.reads, parties, question.context);
     } catch (error) {
@@ -198,6 +212,15 @@ class CedarEngine implements Engine {
     });
     return verdict(layer, slice, answer);
   }
+}
+
+function scopedPolicies(own: OwnSet, action: ActionModel): readonly Scoped[] {
+  const key = uidKey(action);
+  const known = own.scoped.get(key);
+  if (known !== undefined) return known;
+  const scoped = selectPolicies(own.schema, action, own.policies).map(takeOutScopes);
+  own.scoped.set(key, scoped);
+  return scoped;
 }
 
 const clear: Verdict = { allowed: true, reasons: [], errors: [] };

@@ -36,9 +36,10 @@ export function makeParties(schema: SchemaModel, principal: Principal, resource:
   requireUid(resource, 'resource');
   const others = [...collectAncestors(resource), ...(resource.related ?? [])];
   if (others.length + 2 > limits.maxEntities) throw new Refusal('entity_invalid', 'too many entities');
+  const made = { principal: makePrincipal(schema, principal), resource: makeResource(schema, resource) };
+  if (sameUid(made.principal, made.resource)) requireAgreement(made.principal, made.resource);
   return {
-    principal: makePrincipal(schema, principal),
-    resource: makeResource(schema, resource),
+    ...made,
     others: others
       .filter(({ type, id }) => type !== principal.type || id !== principal.id)
       .map((other) => makeResource(schema, other)),
@@ -60,7 +61,7 @@ export function selectEntities(reads: Reads, parties: Parties, context: CedarCon
   if (followed || (same && either)) selected.push(principal);
   else if (reads.principal) selected.push(inGroups(principal, reads.groups));
   if (followed || reads.resource || (same && either)) selected.push(resource);
-  if (same && selected.length > 0) requireAgreement(selected.pop(), principal);
+  if (same) selected.pop();
   if (!followed) return selected;
   selected.push(...others);
   requireReferences(reads, selected, context);
@@ -74,11 +75,12 @@ function inGroups(principal: EntityJson, groups: ReadonlySet<string> | null): En
 }
 
 function sameUid(one: EntityJson, other: EntityJson): boolean {
-  return uidKey(one.uid as TypeAndId) === uidKey(other.uid as TypeAndId);
+  const [a, b] = [one.uid as TypeAndId, other.uid as TypeAndId];
+  return a.id === b.id && a.type === b.type;
 }
 
 /** A person may be the resource too; the log and the route must then say the same about them. */
-function requireAgreement(one: EntityJson | undefined, other: EntityJson): void {
+function requireAgreement(one: EntityJson, other: EntityJson): void {
   if (canonicalJson(one) !== canonicalJson(other)) {
     throw new Refusal('entity_invalid', 'principal and resource are one entity, described differently');
   }

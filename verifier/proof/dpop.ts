@@ -3,7 +3,7 @@ import { Refusal } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
 import type { PublicKey } from '../keys.ts';
 import { parseProof, readClaims, requireNonce, requireSignature, requireTime } from './claims.ts';
-import { contentDigest, envelopeDigest, queryDigest } from './content.ts';
+import { contentDigest, queryDigest } from './content.ts';
 import { keyOf } from './key-cache.ts';
 import type { Nonces } from './nonce.ts';
 import type { ProofUse } from './replay.ts';
@@ -48,7 +48,7 @@ export function checkProof(request: PresentedRequest, demands: ProofDemands): Ch
   const origin = requireTarget(claims.htu, request);
   requireQuery(claims.htq, request, demands.route);
   const boundHeaders = requireHeaders(claims.htb, request, demands.route);
-  if (claims.ath !== envelopeDigest(request.envelope)) {
+  if (claims.ath !== request.envelopeDigest) {
     throw new Refusal('proof_envelope_mismatch', '`ath` is missing or of another envelope');
   }
   const nonceBound = requireNonce(claims.nonce, demands.nonces);

@@ -1,6 +1,7 @@
 import type { WireRequest } from '../access.ts';
 import { Refusal } from '../errors.ts';
 import { limits } from '../limits.ts';
+import { envelopeDigest } from './content.ts';
 import { readTarget } from './target.ts';
 
 /** A request whose form was checked. Nothing in it is verified: envelope and proof are still strings from the wire. */
@@ -13,6 +14,8 @@ export interface PresentedRequest {
   /** The public origins this request may be for: those that its Host belongs to, or all where it has no Host. */
   readonly origins: readonly string[];
   readonly envelope: string;
+  /** {@link envelopeDigest} of it: what `ath` must say, and the key of the signature cache. */
+  readonly envelopeDigest: string;
   readonly proof: string;
   readonly body: Uint8Array;
   /** The value of a field (name in lower case). @throws {Refusal} `request_field_repeated` where it was sent twice. */
@@ -71,12 +74,14 @@ export function readRequest(wire: WireRequest, publicOrigins: PublicOrigins): Pr
   }
   const fields = readFields(wire.headers);
   const { path, query } = readTarget(wire.target);
+  const envelope = readEnvelope(fields.get('authorization'));
   return {
     method: wire.method,
     path,
     query,
     origins: originsFor(fields.get('host'), publicOrigins),
-    envelope: readEnvelope(fields.get('authorization')),
+    envelope,
+    envelopeDigest: envelopeDigest(envelope),
     proof: readProof(fields.get('dpop')),
     body: wire.body,
     header: (name) => {
