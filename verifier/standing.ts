@@ -1,7 +1,6 @@
 import type { SignedEnvelope } from './envelope/signatures.ts';
 import { Refusal } from './errors.ts';
 import { limits } from './limits.ts';
-import { revokedKey } from './log/records.ts';
 import { liveDelegate } from './log/standing.ts';
 import type { TrustView } from './log/view.ts';
 
@@ -93,8 +92,7 @@ export function requireMintLease(trust: TrustView, envelope: SignedEnvelope, now
 
 /** @throws {Refusal} `envelope_revoked`. */
 export function requireNotRevoked(trust: TrustView, envelope: SignedEnvelope): void {
-  const key = revokedKey(envelope.root.jti);
-  if (trust.read(key) !== undefined || trust.stopped(key)) {
+  if (trust.read(envelope.revokedKey) !== undefined || trust.stopped(envelope.revokedKey)) {
     throw new Refusal('envelope_revoked', 'capability was revoked');
   }
 }

@@ -1,6 +1,7 @@
 import { type Code, Refusal } from '../errors.ts';
 import type { Json } from '../json.ts';
 import type { PublicKey } from '../keys.ts';
+import { revokedKey } from '../log/records.ts';
 import type { BlockClaims } from './block.ts';
 import { parseEnvelope, type UnverifiedEnvelope } from './envelope.ts';
 import { type UnverifiedJws, verifyJws } from './jws.ts';
@@ -17,6 +18,8 @@ export interface SignedEnvelope {
   readonly effective: UnverifiedEnvelope['effective'];
   /** Every `narrow` with the block it came from, in order. */
   readonly narrow: readonly { readonly block: number; readonly policy: Json }[];
+  /** State key under which this capability would be revoked. */
+  readonly revokedKey: ReturnType<typeof revokedKey>;
   /** The key that must sign the proof: the last one named. */
   readonly holder: PublicKey;
 }
@@ -64,6 +67,7 @@ function verifySignatures(
     blocks: blocks.map((block) => ({ ...block.claims, holder: block.holder })),
     effective,
     narrow: effective.narrow.flatMap((policies, block) => policies.map((policy) => ({ block, policy }))),
+    revokedKey: revokedKey(root.claims.jti),
     holder,
   };
 }

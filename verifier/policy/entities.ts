@@ -4,7 +4,7 @@ import { Refusal } from '../errors.ts';
 import { canonicalJson } from '../json.ts';
 import { limits } from '../limits.ts';
 import type { CedarContext } from './context.ts';
-import type { Reads } from './reads.ts';
+import { isFollowed, type Reads } from './reads.ts';
 import { type SchemaModel, uidKey } from './schema.ts';
 import { isId, isTypeName, makeRecord } from './values.ts';
 
@@ -55,7 +55,7 @@ export function makeParties(schema: SchemaModel, principal: Principal, resource:
 export function selectEntities(reads: Reads, parties: Parties, context: CedarContext): EntityJson[] {
   const { principal, resource, others } = parties;
   const same = sameUid(principal, resource);
-  const followed = reads.others === null || reads.others.size > 0;
+  const followed = isFollowed(reads);
   const either = reads.principal || reads.resource;
   const selected: EntityJson[] = [];
   if (followed || (same && either)) selected.push(principal);
@@ -119,11 +119,12 @@ function makePrincipal(schema: SchemaModel, principal: Principal): EntityJson {
 
 function makeResource(schema: SchemaModel, resource: Resource): EntityJson {
   const uid = requireUid(resource, 'resource');
-  return {
-    uid,
-    attrs: makeRecord(requireModel(schema, uid).shape, resource.attributes ?? {}, 'resource'),
-    parents: collectAncestors(resource).map((ancestor) => requireUid(ancestor, 'ancestor')),
-  };
+  const { shape, above } = requireModel(schema, uid);
+  const parents = collectAncestors(resource).map((ancestor) => requireUid(ancestor, 'ancestor'));
+  if (!parents.every(({ type }) => above.has(type))) {
+    throw new Refusal('entity_invalid', 'an ancestor is of a type that cannot be one');
+  }
+  return { uid, attrs: makeRecord(shape, resource.attributes ?? {}, 'resource'), parents };
 }
 
 /** Every ancestor once, also those named inside an ancestor. */

@@ -22,6 +22,11 @@ export interface Reads {
   readonly actions: Set<string>;
 }
 
+/** Whether policies look into entities other than through `principal` and `resource` themselves. */
+export function isFollowed(reads: Reads): boolean {
+  return reads.others === null || reads.others.size > 0;
+}
+
 interface Scope {
   readonly schema: SchemaModel;
   readonly action: ActionModel;

@@ -26,6 +26,8 @@ interface EntityModel {
   readonly name: string;
   readonly shape: RecordType;
   readonly memberOf: readonly string[];
+  /** Types that an ancestor may have: `memberOf`, followed to its end. */
+  readonly above: ReadonlySet<string>;
   /** The only ids of an enumerated type; null for an ordinary one. */
   readonly ids: readonly string[] | null;
   readonly tags: Type | null;
@@ -75,7 +77,12 @@ export function uidKey(uid: { readonly type: string; readonly id: string }): str
  */
 export function readSchema(given: unknown): SchemaModel {
   const reader = new SchemaReader(readObject(given, 'schema'));
-  return { entities: reader.entities(), actions: reader.actions() };
+  const entities = reader.entities();
+  for (const { memberOf, above } of entities.values()) {
+    for (const name of memberOf) above.add(name);
+    for (const name of above) for (const next of entities.get(name)?.memberOf ?? []) above.add(next);
+  }
+  return { entities, actions: reader.actions() };
 }
 
 class SchemaReader {
@@ -98,8 +105,8 @@ class SchemaReader {
     }
   }
 
-  entities(): Map<string, EntityModel> {
-    const entities = new Map<string, EntityModel>();
+  entities(): Map<string, EntityModel & { readonly above: Set<string> }> {
+    const entities = new Map<string, EntityModel & { readonly above: Set<string> }>();
     for (const [namespace, body] of this.#namespaces) {
       for (const [short, given] of Object.entries(readObject(body['entityTypes'], 'entity types'))) {
         const object = readObject(given, 'entity type');
@@ -108,6 +115,7 @@ class SchemaReader {
           name,
           shape: object['shape'] === undefined ? emptyRecord : this.#record(object['shape'], namespace),
           memberOf: list(object['memberOfTypes'], (item) => this.#entityName(item, namespace)),
+          above: new Set<string>(),
           ids: object['enum'] === undefined ? null : list(object['enum'], (item) => readText(item, 'enum')),
           tags: object['tags'] === undefined ? null : this.#type(object['tags'], namespace, 1),
         });
@@ -249,6 +257,8 @@ export function actionClosure(schema: SchemaModel, from: Iterable<string>): Read
 /** What {@link writeSchema} keeps. */
 export interface Reduction {
   readonly entities: ReadonlySet<string>;
+  /** Types of which no entity is passed: their attributes and parents say nothing. */
+  readonly bare: ReadonlySet<string>;
   readonly actions: ReadonlySet<string>;
   /** The one action that can be asked for, and what is left of its context. */
   readonly asked: ActionModel;
@@ -270,9 +280,11 @@ export function writeSchema(schema: SchemaModel, keep: Reduction): SchemaJson<st
     if (entity === undefined) throw new Refusal('policy_invalid', 'unknown entity type');
     const [namespace, short] = within(name);
     namespace.entityTypes[short] =
-      entity.ids === null
-        ? { memberOfTypes: [...entity.memberOf], shape: writeType(entity.shape) }
-        : { enum: [...entity.ids] };
+      entity.ids !== null
+        ? { enum: [...entity.ids] }
+        : keep.bare.has(name)
+          ? {}
+          : { memberOfTypes: [...entity.memberOf], shape: writeType(entity.shape) };
   }
   for (const key of keep.actions) {
     const action = schema.actions.get(key);

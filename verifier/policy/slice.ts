@@ -1,7 +1,7 @@
 import type { PolicyJson, SchemaJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { canonicalJson } from '../json.ts';
 import { sha256Base64url } from './digest.ts';
-import { findReads, type Reads } from './reads.ts';
+import { findReads, isFollowed, type Reads } from './reads.ts';
 import {
   type ActionModel,
   actionClosure,
@@ -106,18 +106,16 @@ function reduceSchema(schema: SchemaModel, action: ActionModel, reads: Reads): S
     kind: 'Record',
     attributes: new Map([...all].filter(([name]) => reads.context?.has(name) ?? true)),
   };
-  const entities = new Set<string>([
-    ...(action.appliesTo?.principals ?? []),
-    ...(action.appliesTo?.resources ?? []),
-    ...typesIn(context),
-  ]);
+  const { principals, resources } = action.appliesTo ?? { principals: [], resources: [] };
+  const entities = new Set<string>([...principals, ...resources, ...typesIn(context)]);
+  const bare = new Set(isFollowed(reads) || reads.principal || reads.resource ? [] : entities);
   for (const name of entities) {
-    const entity = schema.entities.get(name);
+    const entity = bare.has(name) ? undefined : schema.entities.get(name);
     if (entity === undefined) continue;
     for (const other of [...entity.memberOf, ...typesIn(entity.shape)]) entities.add(other);
   }
   const actions = actionClosure(schema, [uidKey(action), ...reads.actions]);
-  return writeSchema(schema, { entities, actions, asked: action, context });
+  return writeSchema(schema, { entities, bare, actions, asked: action, context });
 }
 
 function typesIn(type: Type): readonly string[] {
