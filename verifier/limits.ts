@@ -22,6 +22,8 @@ export const limits = {
   /** Preparsing costs about 140 µs a policy. */
   maxPoliciesPerSet: 1000,
   maxPolicySetBytes: 2_097_152,
+  /** Common types written out wherever they are used: ten that each name the one before eight times are 10^9. */
+  maxSchemaTypes: 65_536,
   /** An annotation is shown to people; this is a sentence or two. */
   maxAnnotationLength: 500,
   /** Names under which cedar-wasm holds preparsed slices and schemas: it never forgets one, so they are reused. */

@@ -72,6 +72,7 @@ interface Here {
 }
 
 const cachedEnvelopes = 16_384;
+const cachedEnvelopeBytes = 16_777_216;
 const cachedKeys = 65_536;
 
 class LocalVerifier implements Verifier {
@@ -79,7 +80,7 @@ class LocalVerifier implements Verifier {
   readonly #audience: `audience/${string}`;
   readonly #origins: ReturnType<typeof createPublicOrigins>;
   readonly #keyOf: ReturnType<typeof createKeyring>;
-  readonly #signatures = createSignatureCache(cachedEnvelopes);
+  readonly #signatures = createSignatureCache(cachedEnvelopes, cachedEnvelopeBytes);
   readonly #clearance: Clearance;
   readonly nonces: Nonces;
   #latest = 0;

@@ -1,6 +1,8 @@
 import { Refusal, type Signer } from '@bulla/verifier';
 import { canonicalJson, encodeBase64url } from '@bulla/verifier/envelope';
 import {
+  adminIsLive,
+  type Change,
   liveDelegate,
   parseEntry,
   parseRequest,
@@ -41,6 +43,8 @@ export interface Accepted {
 /** How far an entry's time may be from the issuer's clock: typing a passphrase takes a while, a wrong clock takes longer. */
 const maxEntryAheadSeconds = 5;
 const maxEntryBehindSeconds = 600;
+/** Followers halt for good on a delegate's entry over 60 s older than a checkpoint that lacks it (`entry_backdated`). */
+const maxDelegateEntryBehindSeconds = 30;
 
 /**
  * One account's trust log at the issuer: the world in memory, the store behind it, one writer at a time.
@@ -178,6 +182,7 @@ export class AccountLog {
     const { refusal, change, seq, hash } = draft.append(entry.leaf);
     if (change === undefined)
       throw refusal ?? new IssuerRefusal('internal', 'entry was neither applied nor refused');
+    this.#requireDelegateTime(change);
     const published = await requireDocuments(change.op, documents, this.#options);
     const writes = new Map([...change.writes].map(([key, record]) => [key, canonicalJson(record)]));
     const outcome = await this.#options.store.append({
@@ -225,6 +230,16 @@ export class AccountLog {
         'entry time is too far from the issuer clock; compare clocks, sign again',
       );
     }
+  }
+
+  /** One delegate with a slow clock must not be able to stop every follower. */
+  #requireDelegateTime({ by, time }: Change): void {
+    if (by.rank !== 'delegate' && (by.relay === null || adminIsLive(this.read, by.relay))) return;
+    if (time >= this.#options.ports.now() - maxDelegateEntryBehindSeconds) return;
+    throw new IssuerRefusal(
+      'entry_time_off',
+      `entry of a delegate is over ${maxDelegateEntryBehindSeconds} s behind the issuer clock; sign it when it is sent`,
+    );
   }
 
   /** Applies entries that another process appended to the same store. */

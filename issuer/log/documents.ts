@@ -26,13 +26,13 @@ export async function requireDocuments(
   const needed = op.type === 'policy.publish' ? op.digest : undefined;
   const given = new Map<string, string>();
   for (const value of documents) {
-    const document = parsePolicySetDocument(policySetBytes(value as PolicySetDocument));
-    const digest = policySetDigest(document);
-    if (digest !== needed) {
+    // Compared before it is looked into: what no admin signed may be made to keep a reader of schemas busy.
+    const bytes = policySetBytes(value as PolicySetDocument);
+    if (needed === undefined || policySetDigest(value as PolicySetDocument) !== needed) {
       throw new IssuerRefusal('document_unused', 'a policy set comes with an entry that does not publish it');
     }
-    context.engine.load(document);
-    given.set(digest, policySetBytes(document).toString());
+    context.engine.load(parsePolicySetDocument(bytes));
+    given.set(needed, bytes.toString());
   }
   if (needed !== undefined && !given.has(needed) && (await context.store.document(needed)) === undefined) {
     throw new IssuerRefusal('document_missing', 'entry publishes a policy set that did not come with it');

@@ -34,16 +34,29 @@ export interface SignatureCache {
   open(text: string, digest: string, keyOf: (thumbprint: string) => PublicKey | undefined): SignedEnvelope;
 }
 
-/** A signature never becomes invalid, and a thumbprint names one key for ever: entries need no expiry, only a bound. */
-export function createSignatureCache(capacity: number): SignatureCache {
-  const opened = new Map<string, SignedEnvelope>();
+/**
+ * A signature never becomes invalid, and a thumbprint names one key for ever: entries need no expiry, only a bound. The bound
+ * is of text as well as of number: every holder can append blocks of their own and have as many large envelopes remembered
+ * as they like, each taking some 15 times its text.
+ */
+export function createSignatureCache(capacity: number, maxBytes: number = Infinity): SignatureCache {
+  const opened = new Map<string, { readonly envelope: SignedEnvelope; readonly bytes: number }>();
+  let held = 0;
+  const makeRoom = (bytes: number): void => {
+    for (const [oldest, entry] of opened) {
+      if (opened.size < capacity && held + bytes <= maxBytes) return;
+      opened.delete(oldest);
+      held -= entry.bytes;
+    }
+  };
   return {
     open: (text, digest, keyOf) => {
       const known = opened.get(digest);
-      if (known !== undefined) return known;
+      if (known !== undefined) return known.envelope;
       const envelope = verifySignatures(parseEnvelope(text), keyOf);
-      if (opened.size >= capacity) opened.delete(opened.keys().next().value ?? '');
-      opened.set(digest, envelope);
+      makeRoom(text.length);
+      opened.set(digest, { envelope, bytes: text.length });
+      held += text.length;
       return envelope;
     },
   };

@@ -73,10 +73,11 @@ export function uidKey(uid: { readonly type: string; readonly id: string }): str
  * Reads a schema in Cedar's JSON form and resolves its names. Cedar parses the same schema too; this reading
  * exists because values for entities and context are made from it, never copied.
  *
- * @throws {Refusal} `policy_invalid`, `policy_too_deep`.
+ * @throws {Refusal} `policy_invalid`, `policy_too_deep`, `policy_set_too_large`.
  */
 export function readSchema(given: unknown): SchemaModel {
   const reader = new SchemaReader(readObject(given, 'schema'));
+  reader.commonTypes();
   const entities = reader.entities();
   for (const { memberOf, above } of entities.values()) {
     for (const name of memberOf) above.add(name);
@@ -89,6 +90,7 @@ class SchemaReader {
   readonly #namespaces: readonly (readonly [string, Readonly<Record<string, unknown>>])[];
   readonly #common = new Map<string, unknown>();
   readonly #entityNames = new Set<string>();
+  #types = 0;
 
   constructor(schema: Readonly<Record<string, unknown>>) {
     this.#namespaces = Object.entries(schema).map(([name, body]) => {
@@ -103,6 +105,11 @@ class SchemaReader {
         this.#entityNames.add(qualify(namespace, readName(name, 'entity type')));
       }
     }
+  }
+
+  /** Those that nothing names too: Cedar writes each of them out. */
+  commonTypes(): void {
+    for (const [name, type] of this.#common) this.#type(type, namespaceOf(name), 1);
   }
 
   entities(): Map<string, EntityModel & { readonly above: Set<string> }> {
@@ -165,6 +172,10 @@ class SchemaReader {
 
   #type(given: unknown, namespace: string, depth: number): Type {
     if (depth > limits.maxPolicyDepth) throw new Refusal('policy_too_deep', 'type is nested too deeply');
+    this.#types += 1;
+    if (this.#types > limits.maxSchemaTypes) {
+      throw new Refusal('policy_set_too_large', 'schema has more than `maxSchemaTypes` types');
+    }
     const object = readObject(given, 'type');
     const kind = readText(object['type'], 'type');
     switch (kind) {
@@ -200,7 +211,7 @@ class SchemaReader {
     for (const candidate of candidates(name, namespace)) {
       const common = this.#common.get(candidate);
       if (common !== undefined) {
-        return this.#type(common, candidate.slice(0, Math.max(candidate.lastIndexOf('::'), 0)), depth + 1);
+        return this.#type(common, namespaceOf(candidate), depth + 1);
       }
       if (this.#entityNames.has(candidate)) return { kind: 'Entity', name: candidate };
     }
@@ -219,6 +230,10 @@ class SchemaReader {
     }
     throw new Refusal('policy_invalid', 'unknown entity type');
   }
+}
+
+function namespaceOf(name: string): string {
+  return name.slice(0, Math.max(name.lastIndexOf('::'), 0));
 }
 
 function qualify(namespace: string, name: string): string {

@@ -9,7 +9,9 @@ import { createProofWorld, origin, type TestGrant } from '../../kit/deciding.ts'
 const table = { 'GET /*': 'public' } as const;
 
 function site(): Hono<GuardEnv<TestGrant>> {
-  return new Hono<GuardEnv<TestGrant>>();
+  const app = new Hono<GuardEnv<TestGrant>>();
+  app.onError((_, c) => c.text('failed', 500));
+  return app;
 }
 
 function backOffice(depth: number, handle: (app: Hono) => void): Hono {
