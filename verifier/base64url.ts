@@ -8,6 +8,8 @@ const alphabet = /^[A-Za-z0-9_-]*$/u;
  * @throws {Refusal} `encoding_invalid` for padding, white space, foreign characters or non-zero trailing bits.
  */
 export function decodeBase64url(text: string): Buffer {
+  // A caller's word is not enough: an array would be read as what its items spell.
+  if (typeof text !== 'string') throw new Refusal('encoding_invalid', 'not text');
   const bytes = Buffer.from(text, 'base64url');
   if (!alphabet.test(text) || bytes.toString('base64url') !== text) {
     throw new Refusal('encoding_invalid', 'not canonical base64url');
@@ -15,6 +17,7 @@ export function decodeBase64url(text: string): Buffer {
   return bytes;
 }
 
+/** base64url without padding (RFC 4648 section 5). */
 export function encodeBase64url(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url');
 }

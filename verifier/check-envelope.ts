@@ -1,5 +1,6 @@
 import type { RootClaims } from './envelope/root.ts';
 import { createSignatureCache } from './envelope/signatures.ts';
+import { Refusal } from './errors.ts';
 import { createKeyring } from './keyring.ts';
 import { audienceKey } from './log/records.ts';
 import type { TrustView } from './log/view.ts';
@@ -31,6 +32,7 @@ export function checkEnvelope(
   demands: { readonly trust: TrustView; readonly audience: string; readonly now: number },
 ): CheckedEnvelope {
   const { trust, audience, now } = demands;
+  if (typeof text !== 'string') throw new Refusal('envelope_malformed', 'envelope is not text');
   const envelope = createSignatureCache(1).open(text, envelopeDigest(text), createKeyring(trust, 32));
   const standing = readAudience(trust, audienceKey(audience), now);
   const parties = requireInForce(demands, envelope, { standing, staleness: Infinity, now });

@@ -1,8 +1,11 @@
 import { isUtf8 } from 'node:buffer';
+import { types } from 'node:util';
 import { Refusal } from './errors.ts';
 import { limits } from './limits.ts';
 
+/** A JSON value that is not changed by whoever holds it. */
 export type Json = string | number | boolean | null | readonly Json[] | JsonObject;
+/** A JSON object. */
 export interface JsonObject {
   readonly [key: string]: Json;
 }
@@ -16,7 +19,7 @@ export interface JsonObject {
 export function parseJson(bytes: Uint8Array): Json {
   let text: string;
   let value: Json;
-  if (!isUtf8(bytes)) throw new Refusal('json_invalid', 'not UTF-8');
+  if (!types.isUint8Array(bytes) || !isUtf8(bytes)) throw new Refusal('json_invalid', 'not UTF-8');
   try {
     text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
     value = JSON.parse(text) as Json;
@@ -36,8 +39,20 @@ export function parseJsonObject(bytes: Uint8Array): JsonObject {
   return value;
 }
 
+/** True for an object that is neither null nor an array. Does NOT look at its members. */
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/**
+ * Whether all that an object says is in its own members. A Map, a Date or an instance of a class is not read as an
+ * object without members: what it says would be lost, and a `forbid` about it would fall silent.
+ */
+export function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  // Not compared with Object.prototype: another realm has another one.
+  return prototype === null || (!Array.isArray(value) && Object.getPrototypeOf(prototype) === null);
 }
 
 function countMembers(value: Json, depth: number): number {
@@ -71,9 +86,15 @@ function countColons(text: string): number {
  * JSON Canonicalization Scheme (RFC 8785) for the values that {@link parseJson} lets through: safe integers only,
  * so the number rules of section 3.2.2.3 reduce to decimal digits.
  *
- * @throws {Refusal} `json_invalid` for a number that is not a safe integer, a lone surrogate, or a value JSON has no form for.
+ * @throws {Refusal} `json_invalid` for a number that is not a safe integer, a lone surrogate, a value JSON has no form for,
+ *   and nesting that {@link parseJson} would refuse.
  */
 export function canonicalJson(value: unknown): string {
+  return canonical(value, 0);
+}
+
+function canonical(value: unknown, depth: number): string {
+  if (depth > limits.maxJsonDepth) throw new Refusal('json_invalid', 'nested too deeply');
   if (typeof value === 'number') {
     if (!Number.isSafeInteger(value)) throw new Refusal('json_invalid', 'number is not a safe integer');
     return String(value);
@@ -83,12 +104,12 @@ export function canonicalJson(value: unknown): string {
     return JSON.stringify(value);
   }
   if (value === null || typeof value === 'boolean') return String(value);
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
-  if (!isJsonObject(value)) throw new Refusal('json_invalid', 'not a JSON value');
+  if (Array.isArray(value)) return `[${value.map((item) => canonical(item, depth + 1)).join(',')}]`;
+  if (!isPlainObject(value)) throw new Refusal('json_invalid', 'not a JSON value');
   // RFC 8785 section 3.2.3: order by UTF-16 code units, which is what the default sort compares.
   const members = Object.keys(value)
     .filter((key) => value[key] !== undefined)
     .sort()
-    .map((key) => `${canonicalJson(key)}:${canonicalJson(value[key])}`);
+    .map((key) => `${canonical(key, depth)}:${canonical(value[key], depth + 1)}`);
   return `{${members.join(',')}}`;
 }

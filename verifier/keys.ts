@@ -10,12 +10,14 @@ import {
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { decodeBase64url } from './base64url.ts';
 import { Refusal } from './errors.ts';
-import { isJsonObject } from './json.ts';
+import { isJsonObject, isPlainObject } from './json.ts';
 
+/** Public key as a JWK with the members that are needed, and no others. */
 export type PublicJwk =
   | { readonly kty: 'OKP'; readonly crv: 'Ed25519'; readonly x: string }
   | { readonly kty: 'EC'; readonly crv: 'P-256'; readonly x: string; readonly y: string };
 
+/** Private key as a JWK. */
 export type PrivateJwk = PublicJwk & { readonly d: string };
 
 /** A public key that passed {@link parsePublicJwk}: canonical, on its curve, not small-order. */
@@ -28,6 +30,7 @@ export interface PublicKey {
   verify(data: Uint8Array, signature: Uint8Array): boolean;
 }
 
+/** What can sign: a private key in this process, or one that is kept elsewhere. */
 export interface Signer {
   readonly publicKey: PublicKey;
   /** The `alg` this signer writes. */
@@ -103,8 +106,13 @@ function thumbprintOf(jwk: PublicJwk): string {
   return createHash('sha256').update(JSON.stringify(members)).digest('base64url');
 }
 
-/** @throws {Refusal} `key_invalid` when the JWK is not a private Ed25519 or P-256 key. */
+/**
+ * Makes a signer of a private JWK, whose public half passes {@link parsePublicJwk}.
+ *
+ * @throws {Refusal} `key_invalid` when the JWK is not a private Ed25519 or P-256 key.
+ */
 export function createSigner(privateJwk: PrivateJwk): Signer {
+  if (!isPlainObject(privateJwk)) throw new Refusal('key_invalid', 'key is not a JWK object');
   const { d, ...publicJwk } = privateJwk;
   const publicKey = parsePublicJwk(publicJwk);
   let key: KeyObject;
@@ -123,6 +131,7 @@ export function createSigner(privateJwk: PrivateJwk): Signer {
       };
 }
 
+/** Makes a new key pair; the answer holds both halves. */
 export function generatePrivateJwk(curve: 'Ed25519' | 'P-256' = 'Ed25519'): PrivateJwk {
   const { privateKey } =
     curve === 'Ed25519' ? generateKeyPairSync('ed25519') : generateKeyPairSync('ec', { namedCurve: 'P-256' });

@@ -9,6 +9,7 @@ export interface UnverifiedNote {
   readonly signatures: readonly NoteSignature[];
 }
 
+/** One signature line of a note. */
 export interface NoteSignature {
   readonly keyName: string;
   /** Four bytes. */
@@ -24,6 +25,7 @@ const signatureLine = /^\u2014 ([^\s+]+) ([A-Za-z0-9+/]+={0,2})$/u;
  * @throws {Refusal} `note_malformed`, also above `maxNoteBytes` or `maxNoteSignatures`.
  */
 export function parseNote(note: string): UnverifiedNote {
+  if (typeof note !== 'string') throw new Refusal('note_malformed', 'note is not text');
   if (Buffer.byteLength(note) > limits.maxNoteBytes) throw new Refusal('note_malformed', 'note is too large');
   // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
   if (/[\u0000-\u0009\u000b-\u001f]|\p{Surrogate}/u.test(note)) {

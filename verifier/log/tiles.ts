@@ -28,7 +28,7 @@ const tilePattern = /^(entries|\d{1,2})\/((?:x\d{3}\/){0,5}\d{3})(?:\.p\/(\d{1,3
  * @throws {Refusal} `tile_name_invalid`.
  */
 export function parseTilePath(path: string): TileName {
-  const match = tilePattern.exec(path);
+  const match = typeof path === 'string' ? tilePattern.exec(path) : null;
   if (match === null) throw new Refusal('tile_name_invalid', 'not the path of a tile');
   const name: TileName = {
     level: match[1] === 'entries' ? 'entries' : Number(match[1]),

@@ -184,6 +184,7 @@ export class Draft {
    */
   append(leaf: string): Appended {
     const { size: seq, head, lastTime } = this.#moment;
+    if (typeof leaf !== 'string') throw new TypeError('leaf is not text');
     const bytes = Buffer.from(leaf);
     const hash = leafHash(leaf);
     if (seq === 0 && this.account !== `acct_${hash}`) {

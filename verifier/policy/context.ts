@@ -1,5 +1,6 @@
 import type { CedarValueJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { Refusal } from '../errors.ts';
+import { isPlainObject } from '../json.ts';
 import type { LoadedSet } from './engine.ts';
 import { findAction } from './schema.ts';
 import { makeValue } from './values.ts';
@@ -64,6 +65,7 @@ export function buildContext(
 ): CedarContext {
   const declared = findAction(set.schema, action)?.appliesTo?.context.attributes;
   if (declared === undefined) throw new Refusal('action_unknown', 'action is not in the schema');
+  if (!isPlainObject(given)) throw new Refusal('value_invalid', '`context` is not a plain object');
   for (const name of Object.keys(given)) {
     if (reservedContextNames.has(name) || !declared.has(name)) {
       throw new Refusal('value_invalid', '`context` has an unknown or reserved member');

@@ -34,7 +34,7 @@ export interface Parties {
  */
 export function makeParties(schema: SchemaModel, principal: Principal, resource: Resource): Parties {
   requireUid(resource, 'resource');
-  const others = [...collectAncestors(resource), ...(resource.related ?? [])];
+  const others = [...collectAncestors(resource), ...readList(resource.related, 'related')];
   if (others.length + 2 > limits.maxEntities) throw new Refusal('entity_invalid', 'too many entities');
   const made = { principal: makePrincipal(schema, principal), resource: makeResource(schema, resource) };
   if (sameUid(made.principal, made.resource)) requireAgreement(made.principal, made.resource);
@@ -124,13 +124,14 @@ function makeResource(schema: SchemaModel, resource: Resource): EntityJson {
   if (!parents.every(({ type }) => above.has(type))) {
     throw new Refusal('entity_invalid', 'an ancestor is of a type that cannot be one');
   }
-  return { uid, attrs: makeRecord(shape, resource.attributes ?? {}, 'resource'), parents };
+  const attributes = resource.attributes === undefined ? {} : resource.attributes;
+  return { uid, attrs: makeRecord(shape, attributes, 'resource'), parents };
 }
 
 /** Every ancestor once, also those named inside an ancestor. */
 function collectAncestors(resource: Resource): readonly Resource[] {
-  const direct = resource.ancestors;
-  if (direct === undefined || direct.length === 0) return [];
+  const direct = readList(resource.ancestors, 'ancestors');
+  if (direct.length === 0) return [];
   const found = new Map<string, Resource>();
   const open = [...direct];
   while (open.length > 0) {
@@ -140,10 +141,17 @@ function collectAncestors(resource: Resource): readonly Resource[] {
     if (next === undefined || found.has(key)) continue;
     found.set(key, next);
     if (found.size > limits.maxAncestors) throw new Refusal('entity_invalid', 'too many ancestors');
-    open.push(...(next.ancestors ?? []));
+    open.push(...readList(next.ancestors, 'ancestors'));
     if (open.length > limits.maxEntities) throw new Refusal('entity_invalid', 'too many ancestors');
   }
   return [...found.values()];
+}
+
+/** What is not an array must not pass for an empty one. */
+function readList(given: readonly Resource[] | undefined, what: string): readonly Resource[] {
+  if (given === undefined) return [];
+  if (!Array.isArray(given)) throw new Refusal('entity_invalid', `\`${what}\` is not an array`);
+  return given;
 }
 
 function requireUid(given: unknown, what: string): TypeAndId {

@@ -1,5 +1,6 @@
 import type { CedarValueJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { Refusal } from '../errors.ts';
+import { isPlainObject } from '../json.ts';
 import { limits } from '../limits.ts';
 import type { ExtensionName, RecordType, Type } from './schema.ts';
 
@@ -72,12 +73,11 @@ export function makeRecord(
   extra: Extra = 'refuse',
   depth = 0,
 ): Record<string, CedarValueJson> {
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw wrong(path);
-  const members = given as Readonly<Record<string, unknown>>;
-  if (extra === 'refuse') refuseUnknown(type, members, path);
+  if (!isPlainObject(given)) throw wrong(path);
+  if (extra === 'refuse') refuseUnknown(type, given, path);
   const made = Object.create(null) as Record<string, CedarValueJson>;
   for (const [name, attribute] of type.attributes) {
-    const value = Object.hasOwn(members, name) ? members[name] : undefined;
+    const value = Object.hasOwn(given, name) ? given[name] : undefined;
     if (value !== undefined) {
       made[name] = makeValue(attribute.type, value, join(path, name), extra, depth + 1);
     } else if (attribute.required) {

@@ -6,6 +6,7 @@ import type { Signer } from '../keys.ts';
 import { contentDigest, envelopeDigest, queryDigest } from './content.ts';
 import { readTarget } from './target.ts';
 
+/** One request as it will be sent, and who proves it. */
 export interface ProofRequest {
   readonly method: string;
   /** Absolute URL as it will be sent; a fragment is ignored. */
@@ -32,8 +33,10 @@ export interface ProofRequest {
  * Makes a proof for one request: the value of the `DPoP` field. Each proof works once; a retry or redirect needs a new one.
  *
  * @throws {Refusal} `request_target_invalid` for a URL that no guarded route would accept.
+ * @throws {TypeError} for a `url` that is none, and a `now` that is no number.
  */
 export function createProof(request: ProofRequest): string {
+  if (!Number.isFinite(request.now)) throw new TypeError('`now` is not a time');
   const url = new URL(request.url);
   const { path, query } = readTarget(url.pathname + url.search);
   const claims: Record<string, Json> = {

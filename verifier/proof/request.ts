@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import type { WireRequest } from '../access.ts';
 import { Refusal } from '../errors.ts';
 import { limits } from '../limits.ts';
@@ -72,6 +73,8 @@ export function readRequest(wire: WireRequest, publicOrigins: PublicOrigins): Pr
   if (!methodToken.test(wire.method) || wire.method === 'CONNECT') {
     throw new Refusal('request_method_refused', 'method is not acceptable');
   }
+  // Anything else has another `length`, or none, and would pass for a request without content.
+  if (!types.isUint8Array(wire.body)) throw new TypeError('`body` is not a Uint8Array');
   const fields = readFields(wire.headers);
   const { path, query } = readTarget(wire.target);
   const envelope = readEnvelope(fields.get('authorization'));
