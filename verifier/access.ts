@@ -11,6 +11,7 @@ export interface WireRequest {
   readonly body: Uint8Array;
 }
 
+/** What a request is about, as a Cedar entity. Attributes are read by the types of the schema, and only plain objects are. */
 export interface Resource {
   readonly type: string;
   readonly id: string;

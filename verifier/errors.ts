@@ -430,14 +430,17 @@ export const codes = {
   },
 } as const;
 
+/** Every code of the table: stable, once released. */
 export type Code = keyof typeof codes;
 
+/** A row of the table of codes. */
 export interface CodeEntry {
   readonly status: number;
   readonly oauth?: string;
   readonly meaning: string;
 }
 
+/** The row of a code: HTTP status, OAuth error where one fits, meaning. */
 export function describeCode(code: Code): CodeEntry {
   return codes[code];
 }

@@ -34,6 +34,7 @@ class VerifiedGrant {
   }
 }
 
+/** The verified grant of an allowed request; only `decide` makes one. */
 export type Grant = VerifiedGrant;
 
 /** @internal */

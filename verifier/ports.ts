@@ -8,6 +8,7 @@ export interface Ports {
   readonly fetch: typeof globalThis.fetch;
 }
 
+/** The clock and the network of this process. */
 export const systemPorts: Ports = {
   now: () => Date.now() / 1000,
   // oxlint-disable-next-line no-restricted-globals -- the one place where the verifier touches the global

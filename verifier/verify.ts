@@ -24,6 +24,7 @@ import {
   requireNotRevoked,
 } from './standing.ts';
 
+/** What a verifier believes, answers for and remembers with. Nothing here has a default that weakens it. */
 export interface VerifierOptions {
   /** The trust log to believe, `acct_…`: the hash of its genesis, so it certifies itself. */
   readonly account: string;
@@ -42,10 +43,12 @@ export interface VerifierOptions {
   readonly ports?: Pick<Ports, 'now'>;
 }
 
+/** The answer of the policy, with the receipt that was handed to `onReceipt`. */
 export type Decision =
   | { readonly allowed: true; readonly grant: Grant; readonly receipt: Receipt }
   | { readonly allowed: false; readonly reasons: readonly Reason[]; readonly receipt: Receipt };
 
+/** Decides the requests of one API. */
 export interface Verifier {
   /**
    * Decides one request, from memory: nothing is fetched (law 3). A bad envelope or proof, stale knowledge and every
@@ -60,7 +63,11 @@ export interface Verifier {
   readonly nonces: Nonces;
 }
 
-/** @throws {TypeError} when the options cannot work: a foreign trust view, a malformed origin. */
+/**
+ * Makes the verifier of one API. Starts nothing and fetches nothing: the follower whose `trust` it reads does.
+ *
+ * @throws {TypeError} when the options cannot work: a foreign trust view, a malformed origin.
+ */
 export function createVerifier(options: VerifierOptions): Verifier {
   return new LocalVerifier(options);
 }

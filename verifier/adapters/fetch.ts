@@ -25,6 +25,7 @@ export interface Granted<Grant = VerifiedGrant> {
   readonly request: MappedRequest;
 }
 
+/** A route that is decided before its handler runs. */
 export interface GuardedRoute<Grant = VerifiedGrant> extends RouteRow {
   readonly public?: never;
   readonly handler: (request: Request, granted: Granted<Grant>) => Response | Promise<Response>;

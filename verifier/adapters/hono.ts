@@ -24,6 +24,7 @@ export interface GuardEnv<Grant = VerifiedGrant> {
   Variables: { grant: Grant };
 }
 
+/** What the guard may be told beside its table. */
 export interface GuardOptions extends HttpOptions {
   /** With it, the first request fails if a row matches no route of the app, or a handler stands before the guard. */
   readonly app?: Pick<Hono, 'routes'>;

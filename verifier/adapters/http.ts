@@ -13,6 +13,7 @@ export interface Decider<Grant = VerifiedGrant> {
   readonly nonces?: Nonces;
 }
 
+/** The part of a decision that an adapter needs. */
 export type AdapterDecision<Grant> =
   | { readonly allowed: true; readonly grant: Grant }
   | { readonly allowed: false; readonly reasons: readonly Reason[] };
@@ -48,6 +49,7 @@ export interface RouteRow extends RouteOptions {
   readonly context?: (request: MappedRequest) => ReturnType<NonNullable<Access['context']>>;
 }
 
+/** What every adapter may be told about its surroundings. */
 export interface HttpOptions {
   /** Largest content, bytes. Default `limits.defaultMaxBodyBytes`. */
   readonly maxBodyBytes?: number;

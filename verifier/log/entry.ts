@@ -32,6 +32,7 @@ export interface UnverifiedEntry {
     | { readonly request: UnverifiedRequest; readonly op?: never };
 }
 
+/** A request that was parsed; whether its signatures verify and its signer may ask is for `apply`. */
 export interface UnverifiedRequest {
   readonly account: string;
   readonly op: Operation;
@@ -125,6 +126,7 @@ export function leafHash(leaf: string): string {
   return sha256(leaf).toString('base64url');
 }
 
+/** Id of the account that this leaf is the genesis of. Does NOT check that it is one. */
 export function accountIdOf(genesisLeaf: string): string {
   return `acct_${leafHash(genesisLeaf)}`;
 }

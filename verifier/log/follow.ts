@@ -12,6 +12,7 @@ import { LogClient, type LogLine, type LogTimeouts } from './transport.ts';
 import type { TrustView } from './view.ts';
 import { type Appended, World } from './world.ts';
 
+/** Which log to follow, from where, and what to keep. */
 export interface FollowerOptions {
   /** The account id that is pinned: everything is checked from its genesis on. */
   readonly account: string;
@@ -73,7 +74,11 @@ export interface Follower {
   until(condition: (trust: TrustView) => boolean): Promise<void>;
 }
 
-/** @throws {Refusal} `lock_missing`, `lock_invalid`, `lock_mismatch`. */
+/**
+ * Makes a follower of one log. Reads the lock; everything else waits for `start`.
+ *
+ * @throws {Refusal} `lock_missing`, `lock_invalid`, `lock_mismatch`.
+ */
 export function createFollower(options: FollowerOptions): Follower {
   return new LogFollower(options);
 }

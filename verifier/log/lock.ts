@@ -15,7 +15,7 @@ export interface Lock {
   readonly time: number;
 }
 
-/** @throws {Refusal} `lock_invalid`. */
+/** Reads the bytes of a `bulla.lock`; nothing in it is compared with a log. @throws {Refusal} `lock_invalid`. */
 export function parseLock(bytes: Uint8Array): Lock {
   try {
     const { account, size, root, time, ...rest } = parseJsonObject(bytes);
@@ -34,7 +34,7 @@ export function parseLock(bytes: Uint8Array): Lock {
   throw new Refusal('lock_invalid', 'lock file has a missing, unknown or malformed member');
 }
 
-/** @throws {Refusal} `lock_missing`, `lock_invalid`. */
+/** {@link parseLock} of a file. @throws {Refusal} `lock_missing`, `lock_invalid`. */
 export function readLock(file: string): Lock {
   let bytes: Buffer;
   try {
@@ -45,6 +45,7 @@ export function readLock(file: string): Lock {
   return parseLock(bytes);
 }
 
+/** The text of a lock file. */
 export function formatLock(lock: Lock): string {
   const { account, size, root, time } = lock;
   return `${JSON.stringify({ account, size, root, time }, null, 2)}\n`;

@@ -12,6 +12,7 @@ export function livePrincipal(read: Read, id: string): PrincipalRecord | undefin
   return record?.status === 'active' ? record : undefined;
 }
 
+/** Whether this person is active now. */
 export function principalIsLive(read: Read, id: string): boolean {
   return livePrincipal(read, id) !== undefined;
 }
@@ -24,6 +25,7 @@ export function liveAgent(read: Read, id: string): AgentRecord | undefined {
   return deedStands(read, record.adoptedWith, record.adoptedSeq) ? record : undefined;
 }
 
+/** Whether this agent is active now, with its owner, and taken on by a deed that stands. */
 export function agentIsLive(read: Read, id: string): boolean {
   return liveAgent(read, id) !== undefined;
 }
@@ -35,6 +37,7 @@ export function liveKey(read: Read, thumbprint: string): KeyRecord | undefined {
   return subjectIsLive(read, record.subject) ? record : undefined;
 }
 
+/** Whether this key, its subject, and whatever added it are all in force now. */
 export function keyIsLive(read: Read, thumbprint: string): boolean {
   return liveKey(read, thumbprint) !== undefined;
 }
@@ -73,6 +76,7 @@ export function keyChainLength(read: Read, thumbprint: string): number {
   return length;
 }
 
+/** Whether this is an admin key in force now. */
 export function adminIsLive(read: Read, thumbprint: string): boolean {
   return read(`admin/${thumbprint}`)?.status === 'active';
 }

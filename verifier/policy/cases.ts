@@ -28,11 +28,13 @@ export interface PolicyCase {
   readonly policies: readonly string[];
 }
 
+/** The cases of a policy set, and the entities they speak of. */
 export interface PolicyCases {
   readonly entities: readonly CaseEntity[];
   readonly cases: readonly PolicyCase[];
 }
 
+/** What became of one case. */
 export interface CaseResult {
   readonly name: string;
   readonly passed: boolean;

@@ -21,6 +21,7 @@ export interface LoadedSet {
   readonly schema: SchemaModel;
 }
 
+/** One question to the policies. */
 export interface Question {
   readonly principal: Principal;
   /** Id of a Cedar action of the schema. */
@@ -29,6 +30,7 @@ export interface Question {
   readonly context: CedarContext;
 }
 
+/** Whose word it was: the published set, or everything that only takes away. */
 export type Layer = 'admin' | 'limits';
 
 /** A policy that decided. */
@@ -47,6 +49,7 @@ export interface Fault {
   readonly policyId?: string;
 }
 
+/** The answer of one layer. */
 export interface Verdict {
   readonly allowed: boolean;
   /** Policies that decided: the permits of an allow, the forbids of a deny. Empty where nothing permitted. */
@@ -54,6 +57,7 @@ export interface Verdict {
   readonly errors: readonly Fault[];
 }
 
+/** Cedar, held so that what goes wrong is a deny. */
 export interface Engine {
   /**
    * Reads a policy set, builds it anew and checks that Cedar parses it. The same document object is read once, and

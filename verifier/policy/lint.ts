@@ -5,6 +5,7 @@ import type { PolicySetDocument } from './document.ts';
 import type { Expression } from './est.ts';
 import { reservedTypeProblems } from './reserved-types.ts';
 
+/** Something that is valid and not wise. */
 export interface Finding {
   readonly rule: 'delegable_restriction' | 'arithmetic' | 'extension_constructor' | 'reserved_type';
   /** Null where the finding is about the schema. */

@@ -9,6 +9,7 @@ export interface Nonces {
   check(nonce: string): boolean;
 }
 
+/** Clock and life of the nonces. */
 export interface NonceOptions {
   /** Unix time, seconds. */
   readonly now: () => number;

@@ -33,6 +33,7 @@ export interface ReplayStore {
   claim(use: ProofUse, now: number): void | Promise<void>;
 }
 
+/** What the store in memory must be told. */
 export interface MemoryReplayOptions {
   /**
    * How many processes verify for these origins. This store knows only its own process: with two, every proof works

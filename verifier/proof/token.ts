@@ -4,6 +4,7 @@ import type { CheckedProof } from './dpop.ts';
 import { keyOf } from './key-cache.ts';
 import type { Nonces } from './nonce.ts';
 
+/** What a proof at a token endpoint is compared with. */
 export interface TokenProofDemands {
   /** The value of the one `DPoP` field. At most `maxProofBytes`, which the caller bounds. */
   readonly proof: string;
