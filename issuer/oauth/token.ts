@@ -52,8 +52,6 @@ export async function exchange(
     now,
     read,
   });
-  account.limitClient(client.party.clientId);
-  account.limitAll('');
 
   // 3. It holds a logged key of its own.
   const proof = checkTokenProof(request.proof, {
@@ -65,6 +63,9 @@ export async function exchange(
     requireNonce: config.requireDpopNonce,
     now,
   });
+  // Not before: an assertion that somebody else has seen would do to spend the client's rate.
+  account.limitClient(client.party.clientId);
+  account.limitAll('');
 
   // 4. What it asks for exists, and this issuer may mint for it.
   const target = mint.target(parameters.resources);
