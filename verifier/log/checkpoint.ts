@@ -101,7 +101,7 @@ function cosignatureKeyId(keyName: string, key: PublicKey): Buffer {
 }
 
 /** The text that is signed, its final newline included. */
-export function checkpointText(checkpoint: Checkpoint): string {
+function checkpointText(checkpoint: Checkpoint): string {
   const { origin, size, root, state } = checkpoint;
   return `${origin}\n${size}\n${root.toString('base64')}\nstate ${state.toString('base64')}\n`;
 }

@@ -1,7 +1,6 @@
 export { apply, type Change, genesisPosition, nextPosition, type Position } from './apply.ts';
 export {
   type Checkpoint,
-  checkpointText,
   parseCheckpoint,
   signCheckpoint,
   type UnverifiedCheckpoint,
@@ -30,7 +29,6 @@ export {
   consistencyProof,
   emptyTreeRoot,
   hashLeaf,
-  hashNode,
   inclusionProof,
   type NodeReader,
   type NodeWriter,
@@ -41,22 +39,17 @@ export {
 } from './merkle.ts';
 export { type NoteSignature, noteKeyId, parseNote, type UnverifiedNote, writeNote } from './note.ts';
 export type { Lease, Operation } from './operations.ts';
-export { audienceKey, type Rank, type Read, type Records, revokedKey } from './records.ts';
+export { audienceKey, type Read, type Records, revokedKey } from './records.ts';
 export { leasable, permitted } from './rules/permitted.ts';
 export { cosign } from './signed.ts';
 export {
   adminIsLive,
   agentIsLive,
-  deedStands,
   keyIsLive,
-  liveAgent,
   liveDelegate,
-  liveKey,
-  livePrincipal,
   principalIsLive,
 } from './standing.ts';
 export { emptyStateRoot, StateMap, type StateProof, verifyStateProof } from './state-map.ts';
-export { stoppedKeys } from './stop.ts';
 export {
   hashTile,
   parseEntryBundle,

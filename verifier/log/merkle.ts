@@ -25,7 +25,7 @@ export function hashLeaf(leaf: Uint8Array): Buffer {
 }
 
 /** RFC 6962 section 2.1: SHA-256(0x01 || left || right). */
-export function hashNode(left: Uint8Array, right: Uint8Array): Buffer {
+function hashNode(left: Uint8Array, right: Uint8Array): Buffer {
   const bytes = Buffer.allocUnsafe(1 + 2 * hashBytes);
   bytes[0] = 1;
   bytes.set(left, 1);

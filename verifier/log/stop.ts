@@ -59,7 +59,7 @@ function requireAdmins(read: Read, entry: UnverifiedEntry, admins: 'active' | 'a
 }
 
 /** The state keys that a restrictive operation names; none for any other operation. */
-export function stoppedKeys(op: Operation): readonly string[] {
+function stoppedKeys(op: Operation): readonly string[] {
   switch (op.type) {
     case 'principal.suspend':
     case 'principal.deprovision':

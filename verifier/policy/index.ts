@@ -3,7 +3,6 @@ export {
   buildContext,
   type CedarContext,
   type ReservedContext,
-  reservedContextNames,
   timeContext,
 } from './context.ts';
 export { parsePolicySetDocument, policySetBytes, policySetDigest } from './digest.ts';
