@@ -128,6 +128,19 @@ describe('a log that lies', () => {
     expect(follower.trust.read('group/crew')).toBeDefined();
     expect(follower.trust.age(start + 90)).toBe(90);
     expect(follower.trust.read('group/third')).toBeUndefined();
+    // The log has signed for three entries: saying two again, at a later time, refreshes nothing.
+    stage().log.leaves.length = 0;
+    stage().log.publish();
+    await stage().alarmed('checkpoint_rolled_back');
+    expect(follower.trust.age(start + 90)).toBe(90);
+  });
+
+  test('a clock set back behind what the log has signed does not make the state young', async () => {
+    const follower = stage().follow();
+    await follower.ready;
+    stage().now = start + 60;
+    stage().log.sign({ size: 2, time: start + 60 });
+    await follower.until((trust) => trust.age(start) === 55);
   });
 
   test('entries withheld under a larger checkpoint: newer signatures over the old tree refresh nothing', async () => {
@@ -152,6 +165,15 @@ describe('a log that lies', () => {
     stage().log.sign();
     await follower.until((trust) => trust.size === 2);
     expect(follower.trust.age(stage().now)).toBe(0);
+  });
+
+  test('a checkpoint older than one seen is refused', async () => {
+    stage().tick(10);
+    const follower = stage().follow();
+    await follower.ready;
+    stage().log.sign({ time: start + 9 });
+    await stage().alarmed('checkpoint_time_back');
+    expect(follower.trust.age(start + 20)).toBe(10);
   });
 
   test('a checkpoint from the future is refused', async () => {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { emptyStateRoot, StateMap, verifyStateProof } from '@bulla/verifier/log';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -84,16 +85,30 @@ describe('state map', () => {
     );
   });
 
-  test('a proof of absence may not end in the leaf of the key itself, nor of one that stands elsewhere', () => {
+  const sha256 = (...parts: Uint8Array[]): Buffer =>
+    createHash('sha256').update(Buffer.concat(parts)).digest();
+
+  test('a proof of absence may not end in the leaf of the key itself', () => {
     const map = mapOf(Array.from({ length: 50 }, (_, index) => [`k${index}`, index] as const));
-    const absent = map.prove('absent');
-    const present = map.prove('k1');
-    const ownLeaf = { path: map.prove('k1').siblings[0] as Buffer, valueHash: Buffer.alloc(32) };
-    expect(codeOf(() => verifyStateProof(map.root(), 'k1', undefined, present))).toBe('state_proof_invalid');
-    expect(codeOf(() => verifyStateProof(map.root(), 'k1', undefined, { ...present, other: ownLeaf }))).toBe(
+    const proof = map.prove('k1');
+    const other = { path: sha256(Buffer.from('k1')), valueHash: sha256(Buffer.from('{"value":1}')) };
+    verifyStateProof(map.root(), 'k1', { value: 1 }, proof);
+    expect(codeOf(() => verifyStateProof(map.root(), 'k1', undefined, { ...proof, other }))).toBe(
       'state_proof_invalid',
     );
-    expect(codeOf(() => verifyStateProof(map.root(), 'k1', undefined, absent))).toBe('state_proof_invalid');
+  });
+
+  test('a proof of absence may not end in a leaf that was put where it does not belong', () => {
+    const path = sha256(Buffer.from('k1'));
+    const other = { path: Buffer.from(path), valueHash: Buffer.alloc(32) };
+    other.path[0] = (path[0] as number) ^ 0x80;
+    const leaf = sha256(Buffer.of(0x10), other.path, other.valueHash);
+    const sibling = Buffer.alloc(32, 1);
+    const [left, right] = (path[0] as number) < 0x80 ? [leaf, sibling] : [sibling, leaf];
+    const root = sha256(Buffer.of(0x11), left, right);
+    expect(codeOf(() => verifyStateProof(root, 'k1', undefined, { siblings: [sibling], other }))).toBe(
+      'state_proof_invalid',
+    );
   });
 
   test('more than 64 siblings are refused before anything is hashed', () => {

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
+import type { Signer } from '@bulla/verifier';
 import type { Operation } from '@bulla/verifier/log';
 import { audienceKey, revokedKey } from '@bulla/verifier/log';
 import { describe, expect, test } from 'vitest';
@@ -128,6 +129,31 @@ describe('a direct stop', () => {
     await expect(follower.stop(ledger.sign({ op }))).rejects.toMatchObject({ code: 'stop_unauthorised' });
     await follower.stop(ledger.sign({ op }, ledger.admin, admins.slice(1)));
     expect(follower.trust.stopped(`agent/${agent}`)).toBe(true);
+    await two.close();
+  });
+
+  test('of an admin removed since is refused, and one that was accepted before stays', async () => {
+    const admins = [newSigner(), newSigner()];
+    const two = new Stage();
+    two.log = new SampleLog(createLedger({ time: start, admins }));
+    await two.open();
+    const { directory, log } = two;
+    const [first, second] = admins as [Signer, Signer];
+    const stop = (type: 'agent.suspend' | 'agent.revoke'): string =>
+      log.ledger.sign({ op: { type, agent } }, second);
+    const before = two.follow({ directory });
+    await before.ready;
+    await before.stop(stop('agent.suspend'));
+    log.ledger.append(
+      log.ledger.sign({ op: { type: 'admin.remove', key: second.publicKey.thumbprint } }, first),
+    );
+    log.publish();
+    await before.until((trust) => trust.size === 2);
+    await expect(before.stop(stop('agent.revoke'))).rejects.toMatchObject({ code: 'stop_unauthorised' });
+    await before.close();
+    const after = two.follow({ directory });
+    await after.ready;
+    expect([after.halted, after.trust.stopped(`agent/${agent}`)]).toEqual([undefined, true]);
     await two.close();
   });
 
