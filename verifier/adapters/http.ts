@@ -25,6 +25,7 @@ export interface MappedRequest {
   readonly path: string;
   /** Decoded path parameters of the matched route. */
   readonly params: Readonly<Record<string, string>>;
+  /** As handlers read it. @throws {Refusal} `route_input_invalid` where its escapes are not UTF-8, which is read in several ways. */
   readonly query: URLSearchParams;
   /** The very bytes that the proof's `content_digest` covers. */
   readonly body: Uint8Array;
@@ -101,7 +102,17 @@ function describe(error: unknown): CodeEntry | undefined {
   return error instanceof Refusal ? describeCode(error.code) : undefined;
 }
 
-/** @throws {Refusal} from `json` and `param`, see {@link MappedRequest}. */
+/** `search` with its `?`: of a text that begins with one `URLSearchParams` drops it, and the query itself may begin with one. */
+function readQuery(search: string): URLSearchParams {
+  try {
+    decodeURIComponent(search);
+  } catch {
+    throw new Refusal('route_input_invalid', 'query is not UTF-8');
+  }
+  return new URLSearchParams(search);
+}
+
+/** @throws {Refusal} from `query`, `json` and `param`, see {@link MappedRequest}. */
 export function mapRequest(
   wire: WireRequest,
   params: Readonly<Record<string, string>>,
@@ -112,7 +123,9 @@ export function mapRequest(
     method: wire.method,
     path: mark < 0 ? wire.target : wire.target.slice(0, mark),
     params,
-    query: new URLSearchParams(mark < 0 ? '' : wire.target.slice(mark + 1)),
+    get query() {
+      return readQuery(mark < 0 ? '' : wire.target.slice(mark));
+    },
     body: wire.body,
     json: () => {
       try {
