@@ -263,7 +263,7 @@ export const requestCodes = {
     meaning: 'this API is not registered in the trust log, or was retired',
   },
   policy_retired: { status: 503, meaning: 'the policy slot of this API has no current set' },
-  receipt_failed: { status: 500, meaning: 'the receipt of an allowed request could not be handed over' },
+  receipt_failed: { status: 500, meaning: 'the receipt of a decision or refusal could not be handed over' },
   internal_error: { status: 500, meaning: 'the decision failed for a reason inside the verifier' },
 
   // adapters

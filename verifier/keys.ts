@@ -44,7 +44,8 @@ export interface Signer {
  * node:crypto accepts small-order Ed25519 points, for which one signature fits every message, and non-canonical
  * encodings, which give one key several thumbprints: both are refused here, so a key is checked where it enters.
  *
- * @throws {Refusal} `key_invalid`; also when private members (`d`, `k`, …) are present.
+ * @throws {Refusal} `key_invalid`, also when private members (`d`, `k`, …) are present; `encoding_invalid` for a coordinate
+ *   that is not canonical base64url.
  */
 export function parsePublicJwk(value: unknown): PublicKey {
   const jwk = readPublicJwk(value);
@@ -109,7 +110,7 @@ function thumbprintOf(jwk: PublicJwk): string {
 /**
  * Makes a signer of a private JWK, whose public half passes {@link parsePublicJwk}.
  *
- * @throws {Refusal} `key_invalid` when the JWK is not a private Ed25519 or P-256 key.
+ * @throws {Refusal} `key_invalid`, `encoding_invalid` when the JWK is not a private Ed25519 or P-256 key.
  */
 export function createSigner(privateJwk: PrivateJwk): Signer {
   if (!isPlainObject(privateJwk)) throw new Refusal('key_invalid', 'key is not a JWK object');

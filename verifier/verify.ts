@@ -36,8 +36,8 @@ export interface VerifierOptions {
   readonly trust: TrustView;
   readonly replay: ReplayStore;
   /**
-   * Told of every decision and refusal, before the caller is. If it throws, an allow becomes a refusal: a decision
-   * that cannot be accounted for is not made.
+   * Told of every decision and refusal, before the caller is. If it throws, the caller gets `receipt_failed` whatever
+   * the outcome was: a decision that cannot be accounted for is not made.
    */
   readonly onReceipt?: (receipt: Receipt) => void;
   readonly ports?: Pick<Ports, 'now'>;
@@ -52,11 +52,13 @@ export type Decision =
 export interface Verifier {
   /**
    * Decides one request, from memory: nothing is fetched (law 3). A bad envelope or proof, stale knowledge and every
-   * failure are thrown; the policy's no is returned.
+   * failure are thrown; the policy's no is returned (adapters answer it as `policy_denied`).
    *
    * Does NOT route: that `access` fits the request is the adapter's word.
    *
-   * @throws {Refusal} see the steps in verify.ts; `errors.ts` has the table of codes.
+   * @throws {Refusal} nothing else. The codes stand at the steps in verify.ts, `codes` says what each means. Beside them:
+   *   `internal_error` for whatever fails that is not a refusal, at any step (`cause` holds it); `receipt_failed` where
+   *   `onReceipt` throws, in place of an allow, a deny or another refusal.
    */
   decide(request: WireRequest, access: Access, route?: RouteOptions): Promise<Decision>;
   /** Issues the `DPoP-Nonce` (RFC 9449 section 8) that goes with `proof_nonce_required`. */
@@ -108,11 +110,12 @@ class LocalVerifier implements Verifier {
     const attempt: Attempt = { wire, access, route, now: this.#latest };
     try {
       attempt.now = this.#now();
-      const verdict = await this.#steps(attempt);
-      const receipt = this.#record(attempt, { outcome: verdict.allowed ? 'allow' : 'deny', ...verdict });
-      return verdict.allowed
-        ? { allowed: true, grant: grantOf(attempt), receipt }
-        : { allowed: false, reasons: verdict.reasons, receipt };
+      const { allowed, reasons } = await this.#steps(attempt);
+      if (!allowed) {
+        return { allowed, reasons, receipt: this.#record(attempt, { outcome: 'deny', reasons }) };
+      }
+      const grant = grantOf(attempt);
+      return { allowed, grant, receipt: this.#record(attempt, { outcome: 'allow', reasons }) };
     } catch (error) {
       const refusal =
         error instanceof Refusal
@@ -127,46 +130,66 @@ class LocalVerifier implements Verifier {
 
   /**
    * The whole decision, in the order of docs/spec/envelope.md section 5. Cheap refusals come before expensive ones, and
-   * what the caller could learn about others comes after the signatures.
+   * what the caller could learn about others comes after the signatures. Each step lists every code it refuses with.
    *
    * @returns the policy's answer; everything else that can go wrong is thrown.
    */
   async #steps(attempt: Attempt): Promise<Verdict> {
     const { wire, access, route, now } = attempt;
 
-    // 1. The request has one reading. `request_*`, `envelope_missing`, `envelope_too_large`, `proof_missing`, `proof_too_large`
+    // 1. The request has one reading, and carries one envelope and one proof.
+    //    `request_method_refused`, `request_target_invalid`, `request_field_repeated`, `request_field_refused`,
+    //    `request_host_wrong`, `request_encoding_refused`, `authorization_malformed`, `envelope_missing`,
+    //    `envelope_too_large`, `proof_missing`, `proof_too_large`
     const request = readRequest(wire, this.#origins);
     attempt.request = request;
 
-    // 2. This API is registered, has a policy, and our knowledge is fresh. `audience_not_active`, `policy_retired`, `trust_stale`
+    // 2. This API is registered, has a policy, and our knowledge is fresh.
+    //    `audience_not_active`, `policy_retired`, `trust_stale`
     const here = this.#requireHere(route, now);
 
-    // 3. Every block is signed by the key before it. `envelope_*`, `jws_*`, `narrow_too_large`, `key_invalid`
+    // 3. The envelope has its exact form, each block takes away and is signed by the key before it, and the first two
+    //    keys (the mint's, then the first holder's) are in the log, whatever their standing.
+    //    `envelope_malformed`, `envelope_claim_invalid`, `envelope_link_wrong`, `envelope_widened`, `narrow_too_large`,
+    //    `jws_malformed`, `jws_header_invalid`, `jws_type_wrong`, `encoding_invalid`, `json_invalid`, `key_invalid`,
+    //    `envelope_signature_invalid`, `mint_not_trusted`, `holder_key_not_live`
     const envelope = this.#signatures.open(request.envelope, request.envelopeDigest, this.#keyOf);
     attempt.envelope = envelope;
 
-    // 4. to 8. The envelope is in force: see requireInForce
+    // 4. to 8. The envelope is in force now: requireInForce, below, has the steps and their codes.
     attempt.parties = requireInForce(this.#options, envelope, { ...here, now });
 
-    // 9. The last holder proves this exact request. `proof_*`
+    // 9. The last holder proves this exact request.
+    //    `proof_malformed`, `proof_time`, `proof_method_mismatch`, `proof_target_mismatch`, `proof_query_mismatch`,
+    //    `proof_header_mismatch`, `proof_header_unbound`, `proof_envelope_mismatch`, `proof_nonce_wrong`,
+    //    `proof_key_mismatch`, `proof_algorithm_wrong`, `proof_signature_invalid`, `proof_content_mismatch`,
+    //    `request_field_repeated` (a field that is bound, sent twice)
     const proof = checkProof(request, { holder: envelope.holder, now, route, nonces: this.nonces });
     attempt.proof = proof;
 
-    // 10. The proof was never used before. `proof_replayed`, `proof_nonce_required`, `replay_store_*`
+    // 10. The proof was never used before.
+    //     `proof_replayed`, `proof_time`, `proof_nonce_required`, `replay_quota_reached`, `replay_store_full`,
+    //     `replay_store_unavailable`
     const claimed = this.#options.replay.claim(proof, now);
     if (claimed !== undefined) await claimed;
 
-    // 11. The route says what is asked for. Whatever its code throws
+    // 11. The route says what is asked for.
+    //     `route_input_invalid`, or any refusal that the route's own code throws; anything else it throws is `internal_error`
     const resource = await access.resource();
     const context = await access.context?.();
     attempt.resource = resource;
 
-    // 12. Steps 2 and 4 to 8 once more: what was taken away while store and route were asked is not given. Their codes
+    // 12. Steps 2 and 4 to 8 once more: what was taken away while store and route were asked is not given.
+    //     The codes of those steps
     const answered = this.#now();
     const { standing, staleness } = this.#requireHere(route, answered);
     attempt.parties = requireInForce(this.#options, envelope, { standing, staleness, now: answered });
 
-    // 13. The admins' policy allows and no limit forbids. `policy_*`, `narrow_*`, `value_invalid`, `entity_*`, `action_unknown`, `engine_failed`
+    // 13. The admins' policy allows, and no limit of a block, an agent or the route forbids: this is returned, not thrown.
+    //     What has no clean answer is thrown: `policy_unavailable`, `policy_set_too_large`, `policy_invalid`,
+    //     `policy_too_deep`, `policy_not_valid`, `policy_quarantined`, `policy_error`, `narrow_too_large`,
+    //     `narrow_not_forbid`, `json_invalid`, `action_unknown`, `value_invalid`, `entity_missing`, `entity_invalid`,
+    //     `request_not_in_schema`, `rule_groups_too_many`, `engine_failed`
     return this.#clearance.clear({
       envelope,
       parties: attempt.parties,
@@ -224,20 +247,25 @@ export function requireInForce(
   envelope: SignedEnvelope,
   { standing, staleness, now }: Here & { readonly now: number },
 ): Parties {
-  // 4. It is for this account, this API and now. `account_mismatch`, `audience_mismatch`, `envelope_not_yet_valid`, `envelope_expired`, `trust_stale`
+  // 4. It is for this account, this API and now, and our knowledge is as fresh as the envelope itself demands.
+  //    `account_mismatch`, `audience_mismatch`, `envelope_not_yet_valid`, `envelope_expired`, `trust_stale`
   requireHereAndNow(envelope, { account: trust.account, audience }, now);
   requireFresh(trust, now, envelope.root.staleness ?? staleness);
 
-  // 5. Its mint key holds a lease that covers it. `mint_not_trusted`, `mint_lifetime_exceeded`
+  // 5. Its mint key holds a lease in force that covers its audiences and its life.
+  //    `mint_not_trusted`, `mint_lifetime_exceeded`
   requireMintLease(trust, envelope, now);
 
-  // 6. Person, agent and every holder are active now. `subject_not_active`, `agent_not_active`, `holder_key_not_live`
+  // 6. Person, agent and every holder in the log are active now, in the epochs of minting, each with a key of their own.
+  //    `subject_not_active`, `agent_not_active`, `holder_key_not_live`
   const parties = findParties(trust, envelope);
 
-  // 7. It was not revoked. `envelope_revoked`
+  // 7. It was not revoked.
+  //    `envelope_revoked`
   requireNotRevoked(trust, envelope);
 
-  // 8. It was minted under the policy set that is current. `policy_superseded`
+  // 8. It was minted under the policy set that is current, or the one before while they overlap.
+  //    `policy_superseded`
   requireCurrentPolicy(envelope, standing);
   return parties;
 }

@@ -49,7 +49,7 @@ const epochRange = { min: 0, max: 2 ** 40 } as const;
 /**
  * Parses a root block. Does NOT verify its signature, nor compare any claim with the trust log or the clock.
  *
- * @throws {Refusal} `envelope_claim_invalid` and the codes of `parseJws`.
+ * @throws {Refusal} `envelope_claim_invalid`, `narrow_too_large` and the codes of `parseJws`.
  */
 export function parseRoot(compact: string): UnverifiedRoot {
   const jws = parseJws(compact, rootProfile);
@@ -110,7 +110,7 @@ function readKeyKind(reader: Claims): 'logged' {
 /**
  * Reads `narrow` and holds it to the caps for one block. Whether each item is a valid `forbid` is the engine's question.
  *
- * @throws {Refusal} `narrow_too_large`, `envelope_claim_invalid`.
+ * @throws {Refusal} `narrow_too_large`, `envelope_claim_invalid`, `json_invalid` for a lone surrogate.
  */
 export function readNarrow(reader: Claims): readonly Json[] {
   const narrow = reader.list('narrow');

@@ -29,7 +29,8 @@ export interface SignatureCache {
    * @param text the envelope, any size: capped inside.
    * @param digest SHA-256 of `text`; the cache key, so that only these exact bytes are found again.
    * @param keyOf public key for a thumbprint, from the trust log, whatever its present standing.
-   * @throws {Refusal} the codes of `parseEnvelope`, and `envelope_signature_invalid`.
+   * @throws {Refusal} the codes of `parseEnvelope`, `envelope_signature_invalid`, and where the log has no such key
+   *   `mint_not_trusted` (the mint's) or `holder_key_not_live` (the first holder's).
    */
   open(text: string, digest: string, keyOf: (thumbprint: string) => PublicKey | undefined): SignedEnvelope;
 }

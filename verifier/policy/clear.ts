@@ -41,7 +41,8 @@ export interface Clearance {
    * Asks the admins' set, and during an overlap the one before it, which must allow; then the limits, which must not
    * forbid. The calls share nothing, so a limit can only take away (law 1). Every reason is collected.
    *
-   * @throws {Refusal} `policy_unavailable`, and the engine's codes: an error in Cedar is never an allow.
+   * @throws {Refusal} `policy_unavailable`, `rule_groups_too_many`, the codes of `buildContext`, `Engine.load` and
+   *   `Engine.validateNarrow`, and of every fault in a verdict: an error in Cedar is never an allow.
    */
   clear(asked: Case): Verdict;
 }

@@ -42,7 +42,11 @@ export interface Reason {
   readonly reason?: string;
 }
 
-/** Why there was no clean answer. Always a deny. */
+/**
+ * Why there was no clean answer. Always a deny. Codes: `policy_unavailable`, `action_unknown`, `entity_missing`,
+ * `entity_invalid`, `value_invalid`, `json_invalid`, `policy_invalid`, `policy_not_valid`, `policy_quarantined`,
+ * `policy_error`, `request_not_in_schema`, `engine_failed`.
+ */
 export interface Fault {
   readonly layer: Layer;
   readonly code: Code;
@@ -63,7 +67,8 @@ export interface Engine {
    * Reads a policy set, builds it anew and checks that Cedar parses it. The same document object is read once, and
    * later changes to it have no effect. Does NOT compare the digest with anything: the caller does (`set.digest`).
    *
-   * @throws {Refusal} `policy_set_too_large`, `policy_invalid`, `policy_too_deep`, `policy_quarantined`, `engine_failed`.
+   * @throws {Refusal} `policy_set_too_large`, `policy_invalid`, `policy_too_deep`, `json_invalid`, `policy_quarantined`,
+   *   `engine_failed`.
    */
   load(document: PolicySetDocument): LoadedSet;
   /**
@@ -71,8 +76,8 @@ export interface Engine {
    * schema. Results are kept by digest, a bounded number of them.
    *
    * @param source whose limits these are, as it shall appear in {@link Reason.policyId}.
-   * @throws {Refusal} `narrow_too_large`, `narrow_not_forbid`, `policy_invalid`, `policy_too_deep`, `policy_not_valid`,
-   *   `policy_quarantined`, `engine_failed`.
+   * @throws {Refusal} `narrow_too_large`, `narrow_not_forbid`, `policy_invalid`, `policy_too_deep`, `json_invalid`,
+   *   `policy_not_valid`, `policy_quarantined`, `engine_failed`.
    */
   validateNarrow(set: LoadedSet, source: string, policies: readonly unknown[]): Narrow;
   /** Asks the admin set. Never throws; whatever is not a clean allow is a deny. */

@@ -20,7 +20,7 @@ const annotationForm = /^[ -~]{0,120}$/u;
  * Reads limits and builds them anew: only `forbid`, by the parsed effect, at most `maxNarrowPoliciesPerBlock` in
  * `maxNarrowBytesPerBlock`, no annotations but `@id` and `@reason` of at most 120 printable ASCII characters.
  *
- * @throws {Refusal} `narrow_too_large`, `narrow_not_forbid`, `policy_invalid`, `policy_too_deep`.
+ * @throws {Refusal} `narrow_too_large`, `narrow_not_forbid`, `policy_invalid`, `policy_too_deep`, `json_invalid`.
  */
 export function readNarrow(setDigest: string, source: string, given: readonly unknown[]): Narrow {
   if (given.length > limits.maxNarrowPoliciesPerBlock) {

@@ -38,7 +38,9 @@ const maxBoundHeaders = 16;
  * Does NOT verify the envelope, and does NOT remember the proof: claim the result in a replay store, or it works again.
  * A mismatch names the part, never the value. docs/spec/proof.md section 4.
  *
- * @throws {Refusal} `proof_*`, `request_field_repeated`.
+ * @throws {Refusal} `proof_malformed`, `proof_time`, `proof_method_mismatch`, `proof_target_mismatch`, `proof_query_mismatch`,
+ *   `proof_header_mismatch`, `proof_header_unbound`, `proof_envelope_mismatch`, `proof_nonce_wrong`, `proof_key_mismatch`,
+ *   `proof_algorithm_wrong`, `proof_signature_invalid`, `proof_content_mismatch`, `request_field_repeated`.
  */
 export function checkProof(request: PresentedRequest, demands: ProofDemands): CheckedProof {
   const jws = parseProof(request.proof);

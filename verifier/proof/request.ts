@@ -67,7 +67,9 @@ export function createPublicOrigins(origins: readonly string[]): PublicOrigins {
  * Reads the request as it stood on the wire: refuses what two readers could read differently, normalises nothing.
  * Does NOT verify envelope or proof, and does not look at the content.
  *
- * @throws {Refusal} `request_*`, `authorization_malformed`, `envelope_missing`, `envelope_too_large`, `proof_missing`, `proof_too_large`.
+ * @throws {Refusal} `request_method_refused`, `request_target_invalid`, `request_field_repeated`, `request_field_refused`,
+ *   `request_host_wrong`, `request_encoding_refused`, `authorization_malformed`, `envelope_missing`, `envelope_too_large`,
+ *   `proof_missing`, `proof_too_large`.
  */
 export function readRequest(wire: WireRequest, publicOrigins: PublicOrigins): PresentedRequest {
   if (!methodToken.test(wire.method) || wire.method === 'CONNECT') {
