@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import type { Signer } from '@bulla/verifier';
 import { canonicalJson, encodeBase64url, signBlock, signRoot } from '@bulla/verifier/envelope';
 import { describe, expect, test } from 'vitest';
-import { ApiWorld } from '../../kit/api.ts';
+import { ApiWorld, audience } from '../../kit/api.ts';
 import { newSigner } from '../../kit/log.ts';
 import { signRaw, unpack } from '../../kit/wire.ts';
 
@@ -184,7 +184,7 @@ describe('each kind of JWS is good for one thing', () => {
   test('a root signed by a key that may not mint, of every role in the log', async () => {
     const world = new ApiWorld();
     const { ledger } = world;
-    const relay = ledger.grant({ operations: ['request.relay', 'capability.revoke'] });
+    const relay = ledger.grant({ operations: ['request.relay', 'capability.revoke'], audiences: [audience] });
     const roles = {
       admin: ledger.admin,
       log: ledger.logKey,
