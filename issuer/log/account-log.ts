@@ -1,8 +1,8 @@
 import { Refusal, type Signer } from '@bulla/verifier';
 import { canonicalJson, encodeBase64url } from '@bulla/verifier/envelope';
 import {
-  adminIsLive,
   type Change,
+  isTimedByDelegate,
   liveDelegate,
   parseEntry,
   parseRequest,
@@ -233,9 +233,9 @@ export class AccountLog {
   }
 
   /** One delegate with a slow clock must not be able to stop every follower. */
-  #requireDelegateTime({ by, time }: Change): void {
-    if (by.rank !== 'delegate' && (by.relay === null || adminIsLive(this.read, by.relay))) return;
-    if (time >= this.#options.ports.now() - maxDelegateEntryBehindSeconds) return;
+  #requireDelegateTime(change: Change): void {
+    if (!isTimedByDelegate(this.read, change)) return;
+    if (change.time >= this.#options.ports.now() - maxDelegateEntryBehindSeconds) return;
     throw new IssuerRefusal(
       'entry_time_off',
       `entry of a delegate is over ${maxDelegateEntryBehindSeconds} s behind the issuer clock; sign it when it is sent`,

@@ -22,11 +22,6 @@ export interface Position {
   readonly prevHash: string | null;
   /** Time of the last applied entry, Unix seconds; 0 before genesis. */
   readonly lastTime: number;
-  /**
-   * What a follower that reads live knows of the time, Unix seconds: no entry may be later than `latest`, and none that
-   * a delegate signed earlier than `earliest` (60 s before the newest checkpoint that lacks it). Absent in a replay.
-   */
-  readonly clock?: { readonly earliest: number; readonly latest: number };
 }
 
 /** What an accepted leaf does to the world state, and what to tell an auditor about it. */
@@ -39,6 +34,14 @@ export interface Change {
   /** Who asked, and by which key; `relay`: the key that wrapped the request. */
   readonly by: { readonly rank: Rank; readonly key: string; readonly relay: string | null };
   readonly writes: ReadonlyMap<string, Json>;
+}
+
+/**
+ * Whether a delegate put this entry's time on it, by signing it or by wrapping the request in it. `read`: the state right
+ * before or after the entry.
+ */
+export function isTimedByDelegate(read: Read, { by }: Pick<Change, 'by'>): boolean {
+  return by.rank === 'delegate' || (by.relay !== null && !adminIsLive(read, by.relay));
 }
 
 /** The position of the very first leaf. */
@@ -54,6 +57,7 @@ export function nextPosition(at: Position, hash: string, change: Change | undefi
 /**
  * Whether this leaf is acceptable here, and what it changes. Pure: the same leaf, state and position give the same
  * answer in the issuer, in every follower and in an auditor's hands. Touches no state; the caller applies `writes`.
+ * Does NOT compare the entry's time with a clock: whoever reads live does.
  *
  * A refusal leaves the leaf in the tree without effect, except `entry_unknown`, on which a follower must halt.
  *
@@ -67,10 +71,6 @@ export function apply(read: Read, position: Position, leaf: string): Change {
     entry.content.op === undefined
       ? relayed(read, position, entry, entry.content.request)
       : direct(read, position, entry, entry.content.op);
-  const byDelegate = by.rank === 'delegate' || (by.relay !== null && !adminIsLive(read, by.relay));
-  if (byDelegate && position.clock !== undefined && entry.time < position.clock.earliest) {
-    throw new Refusal('rule_time_backdated', 'delegate entry is older than a checkpoint that lacks it');
-  }
   runRule(proposal, op);
   proposal.requireAllClaimed();
   const { account, seq } = position;
@@ -90,9 +90,6 @@ function requirePosition(entry: UnverifiedEntry, position: Position): void {
   }
   if (entry.time < position.lastTime)
     throw new Refusal('rule_time_backwards', 'entry is older than the last');
-  if (position.clock !== undefined && entry.time > position.clock.latest) {
-    throw new Refusal('rule_time_ahead', 'entry is from the future');
-  }
 }
 
 interface Resolved {

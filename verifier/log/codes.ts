@@ -28,7 +28,6 @@ export const logCodes = {
   rule_account_mismatch: { status: 403, meaning: 'entry or request belongs to another account' },
   rule_time_backwards: { status: 409, meaning: 'entry is older than the last applied one' },
   rule_time_ahead: { status: 400, meaning: 'entry is later than the clock of whoever reads it live' },
-  rule_time_backdated: { status: 400, meaning: 'delegate entry is older than a checkpoint that lacks it' },
   rule_signer_unknown: { status: 403, meaning: 'signer is neither admin nor delegate of this account' },
   rule_threshold_unmet: { status: 403, meaning: 'too few admins have signed, or too few would remain' },
   rule_signature_unneeded: { status: 400, meaning: 'a signature has no part in the operation' },

@@ -1,7 +1,7 @@
 import { encodeBase64url } from '../base64url.ts';
 import { type Code, Refusal } from '../errors.ts';
 import { limits } from '../limits.ts';
-import type { Change } from './apply.ts';
+import { isTimedByDelegate } from './apply.ts';
 import {
   type Checkpoint,
   parseCheckpoint,
@@ -10,8 +10,6 @@ import {
   verifyCheckpoint,
 } from './checkpoint.ts';
 import type { Lock } from './lock.ts';
-import type { Read } from './records.ts';
-import { adminIsLive } from './standing.ts';
 import { storedKey } from './stored-keys.ts';
 import type { Appended, Draft, World } from './world.ts';
 
@@ -98,7 +96,7 @@ export class Following {
     if (this.#draft.size === this.#lock?.size) this.#lockRoot = this.#draft.treeRoot();
     const { change } = entry;
     if (change === undefined || change.time >= this.#lackedAt(entry.seq) - backdateSeconds) return;
-    if (isSignedByDelegate(this.#draft.read, change)) this.#backdated ??= entry.seq;
+    if (isTimedByDelegate(this.#draft.read, change)) this.#backdated ??= entry.seq;
   }
 
   /** Time of the newest checkpoint known, the locked one included, that does not hold leaf `seq`. */
@@ -236,7 +234,3 @@ export class Following {
 const backdateSeconds = 60;
 /** An entry may be dated this long after the clock: a lease's rate counts by the times of entries. */
 const aheadSeconds = 60;
-
-function isSignedByDelegate(read: Read, { by }: Change): boolean {
-  return by.rank === 'delegate' || (by.relay !== null && !adminIsLive(read, by.relay));
-}

@@ -1,4 +1,11 @@
-export { apply, type Change, genesisPosition, nextPosition, type Position } from './apply.ts';
+export {
+  apply,
+  type Change,
+  genesisPosition,
+  isTimedByDelegate,
+  nextPosition,
+  type Position,
+} from './apply.ts';
 export {
   type Checkpoint,
   parseCheckpoint,
