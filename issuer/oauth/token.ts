@@ -7,7 +7,7 @@ import { findParty } from '../mint/party.ts';
 import { authenticateClient } from './client.ts';
 import { type RequestedDetails, readDetails } from './details.ts';
 import { readTokenParameters } from './parameters.ts';
-import { checkTokenProof } from './proof.ts';
+import { checkClientProof } from './proof.ts';
 
 /** A token request as it stood on the wire. */
 export interface TokenRequest {
@@ -54,7 +54,7 @@ export async function exchange(
   });
 
   // 3. It holds a logged key of its own.
-  const proof = checkTokenProof(request.proof, {
+  const proof = checkClientProof(request.proof, {
     tokenEndpoint: endpoints.token,
     body: request.body,
     party: client.party,

@@ -48,8 +48,9 @@ describe.skipIf(vectors.length === 0)('DPoP proofs made by others', () => {
 function checkVector(vector: Vector): CheckedProof {
   const method = vector.method ?? 'GET';
   const url = new URL(vector.url ?? 'https://api.example/');
+  const body = new Uint8Array(0);
   if (vector.accessToken === undefined) {
-    return checkTokenProof({ proof: vector.proof, method, url: url.href, now: vector.now });
+    return checkTokenProof({ proof: vector.proof, method, url: url.href, body, now: vector.now });
   }
   const headers: [string, string][] = [
     ['host', url.host],
@@ -57,7 +58,7 @@ function checkVector(vector: Vector): CheckedProof {
     ['dpop', vector.proof],
   ];
   const request = readRequest(
-    { method, target: url.pathname + url.search, headers, body: new Uint8Array(0) },
+    { method, target: url.pathname + url.search, headers, body },
     createPublicOrigins([url.origin]),
   );
   return checkProof(request, { holder: vector.jkt ?? '', now: vector.now, route: {} });

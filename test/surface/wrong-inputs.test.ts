@@ -129,7 +129,8 @@ const takers: Readonly<Record<'text' | 'bytes' | 'value', Readonly<Record<string
     parseJws: (value) => parseJws(value, { typ: 'x', members: [] }),
     inspect,
     checkEnvelope: (value) => checkEnvelope(value, { trust: world.trust, audience, now: world.now }),
-    checkTokenProof: (proof) => checkTokenProof({ proof, method: 'POST', url: audience, now: world.now }),
+    checkTokenProof: (proof) =>
+      checkTokenProof({ proof, method: 'POST', url: audience, body: new Uint8Array(0), now: world.now }),
     parseEntry,
     parseRequest,
     parseNote,
