@@ -89,6 +89,8 @@ describe('law 2: what Eve serves', () => {
     fork.ledger.force(ledger.lastLeaf);
     fork.publish();
     expect(await doctored.alarmed('rule_prev_mismatch')).toMatchObject({ seq: size + 1 });
+    // The alarm may have been another follower's.
+    await deceived.follower.until((trust) => trust.size === size + 2);
     expect(leafHash(stripped)).not.toBe(leafHash(ledger.leaves[size] ?? ''));
 
     // And whoever sees both trees knows.
