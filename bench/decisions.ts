@@ -5,7 +5,7 @@ import { accessTo, askedAction, type PolicyShape, policySet } from './policies.t
 import type { Call, Scenario } from './rounds.ts';
 import { type Curve, World } from './world.ts';
 
-export interface Decided {
+interface Decided {
   readonly name: string;
   readonly curve: Curve;
   readonly shape: PolicyShape;

@@ -4,7 +4,10 @@ import type { PolicySetDocument } from '@bulla/verifier/policy';
 type Policy = PolicySetDocument['policies'][string];
 type Condition = Policy['conditions'][number];
 
-/** How many entities Cedar is given. 0: only context is read. 1: the principal. 3 and 20: a reference is followed. */
+/**
+ * How many entities Cedar is given. 0: policies ask for groups in their scopes and read the context. 1: they read an
+ * attribute of the principal too. 3 and 20: they follow a reference of the resource as well.
+ */
 export type EntityCount = 0 | 1 | 3 | 20;
 
 export interface PolicyShape {
@@ -48,14 +51,14 @@ function permit(action: string, count: number, entities: EntityCount): Policy {
   const staff = { op: 'in', entity: { type: 'Group', id: 'staff' } } as const;
   const auditors = { op: 'in', entity: { type: 'Group', id: `auditors-${String(count)}` } } as const;
   const conditions: Condition[] = [];
-  if (entities === 0) conditions.push({ kind: 'when', body: is('key', 'logged') });
+  if (entities > 0) conditions.push({ kind: 'when', body: ofTeam('blue') });
   if (entities > 1) {
     const folder = { '.': { left: { Var: 'resource' }, attr: 'folder' } } as const;
     conditions.push({ kind: 'unless', body: { '.': { left: folder, attr: 'closed' } } });
   }
   return {
     effect: 'permit',
-    principal: entities === 0 ? any : count % 2 === 0 ? staff : auditors,
+    principal: count % 2 === 0 ? staff : auditors,
     action: { op: '==', entity: { type: 'Action', id: action } },
     resource: any,
     conditions,
@@ -82,6 +85,16 @@ function is(attr: string, value: string): Condition['body'] {
   return { '==': { left: context(attr), right: { Value: value } } };
 }
 
+function ofTeam(team: string): Condition['body'] {
+  const principal = { Var: 'principal' } as const;
+  return {
+    '&&': {
+      left: { has: { left: principal, attr: 'team' } },
+      right: { '==': { left: { '.': { left: principal, attr: 'team' } }, right: { Value: team } } },
+    },
+  };
+}
+
 /** Every action declares all that the verifier can say of a request. */
 function schemaOf(actions: readonly string[]): PolicySetDocument['schema'] {
   const reserved = {
@@ -106,7 +119,10 @@ function schemaOf(actions: readonly string[]): PolicySetDocument['schema'] {
   return {
     '': {
       entityTypes: {
-        User: { memberOfTypes: ['Group'] },
+        User: {
+          memberOfTypes: ['Group'],
+          shape: { type: 'Record', attributes: { team: { ...text, required: false } } },
+        },
         Group: {},
         Folder: { shape: { type: 'Record', attributes: { closed: { type: 'Boolean' } } } },
         Document: {

@@ -35,27 +35,34 @@ export interface RoundOptions {
   readonly onRound?: (round: number) => void;
 }
 
+const warmUpRounds = 8;
+
 /**
  * Times scenarios in interleaved rounds: in each round every scenario runs once, so that whatever else the machine does
- * meets all of them alike. One call at a time. One more round before them warms up and is not counted.
+ * meets all of them alike. One call at a time. Rounds before them, and a tenth of the calls of each, warm up and are
+ * not counted.
  */
 export async function runRounds(
   scenarios: readonly Scenario[],
   options: RoundOptions,
 ): Promise<readonly Row[]> {
   const samples = new Map<string, Sample[]>(scenarios.map(({ name }) => [name, []]));
-  for (let round = 0; round <= options.rounds; round += 1) {
+  for (let round = 1 - warmUpRounds; round <= options.rounds; round += 1) {
     options.onRound?.(round);
     for (const scenario of scenarios) {
-      const sample = await time(await scenario.prepare(scenario.calls ?? options.calls));
+      const count = scenario.calls ?? options.calls;
+      const leadIn = Math.ceil(count / 10);
+      const sample = await time(await scenario.prepare(count + leadIn), leadIn);
       if (round > 0) samples.get(scenario.name)?.push(sample);
     }
   }
   return summarise(scenarios, samples);
 }
 
-async function time(calls: readonly Call[]): Promise<Sample> {
-  collectGarbage();
+async function time(prepared: readonly Call[], leadIn: number): Promise<Sample> {
+  for (const call of prepared.slice(0, leadIn)) await call();
+  const calls = prepared.slice(leadIn);
+  collectGarbage({ type: 'minor' });
   const cpu = process.cpuUsage();
   const start = process.hrtime.bigint();
   for (const call of calls) await call();
@@ -76,13 +83,13 @@ export function summarise(
         against.map((other) => {
           const theirs = samples.get(other) ?? [];
           const each = own.map((sample, round) => sample[member] / (theirs[round]?.[member] ?? Number.NaN));
-          return [other, round(median(each), 3)];
+          return [other, rounded(median(each), 3)];
         }),
       );
     return {
       name,
-      us: round(median(own.map(({ us }) => us)), 1),
-      cpuUs: round(median(own.map(({ cpuUs }) => cpuUs)), 1),
+      us: rounded(median(own.map(({ us }) => us)), 1),
+      cpuUs: rounded(median(own.map(({ cpuUs }) => cpuUs)), 1),
       ratio: ratios('us'),
       cpuRatio: ratios('cpuUs'),
     };
@@ -90,7 +97,7 @@ export function summarise(
 }
 
 /** NaN for none, and where any value is not a number. */
-export function median(values: readonly number[]): number {
+function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 
@@ -105,9 +112,11 @@ export function quantile(values: readonly number[], share: number): number {
   return sorted[Math.max(Math.ceil(values.length * share) - 1, 0)] ?? Number.NaN;
 }
 
-export function round(value: number, digits: number): number {
+export function rounded(value: number, digits: number): number {
   return Number(value.toFixed(digits));
 }
 
 setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
+// Else V8 throws away the code of whatever waits for its turn in the next round.
+setFlagsFromString('--no-flush-bytecode');
+const collectGarbage = runInNewContext('gc') as (options: { readonly type: 'minor' }) => void;

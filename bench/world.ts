@@ -137,7 +137,12 @@ export class World {
     this.grant(this.mint, ['capability.mint']);
     const person = createSigner(generatePrivateJwk());
     this.personId = principalIdOf(
-      ledger.do({ type: 'principal.provision', groups: ['staff'], attributes: {}, sponsor: false }),
+      ledger.do({
+        type: 'principal.provision',
+        groups: ['staff'],
+        attributes: { team: 'blue' },
+        sponsor: false,
+      }),
     );
     ledger.do({ type: 'principal.activate', principal: this.personId, key: person.publicKey.jwk }, [person]);
     const register: Operation = {

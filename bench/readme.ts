@@ -1,0 +1,66 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import type { ResultRow, Results } from './results.ts';
+
+const start = '<!-- bench:start -->';
+const end = '<!-- bench:end -->';
+
+/** The rows that a reader of the README wants, in words. All others are in `bench/results/latest.json`. */
+const told: readonly (readonly [row: string, words: string, against?: string])[] = [
+  ['jose.jwtVerify.ed25519', '`jose` `jwtVerify` alone: one signature, no proof, no policy'],
+  ['decision.warm.p10.e1.ed25519', 'full decision, 10 policies, 1 entity', 'jose.jwtVerify.ed25519'],
+  ['decision.warm.p10.e0.ed25519', 'the same, policies that ask for groups only', 'jose.jwtVerify.ed25519'],
+  ['decision.warm.p10.e1.narrow.ed25519', 'the same with a narrowing block', 'jose.jwtVerify.ed25519'],
+  ['decision.cold.p10.e1.ed25519', 'full decision, envelope never seen before', 'jose.jwtVerify.ed25519'],
+  [
+    'oauth4webapi.validateJwtAccessToken.ed25519',
+    '`oauth4webapi` access token with DPoP: no replay store, no policy',
+    'jose.jwtVerify.ed25519',
+  ],
+  ['jose.jwtVerify.es256', '`jose` `jwtVerify` alone, ES256'],
+  ['decision.warm.p10.e1.es256', 'full decision, 10 policies, 1 entity, ES256', 'jose.jwtVerify.es256'],
+  ['oauth4webapi.validateJwtAccessToken.es256', '`oauth4webapi` with DPoP, ES256', 'jose.jwtVerify.es256'],
+  ['http.hono.jose.ed25519', "a request at Hono with `jose`, the server's CPU"],
+  ['http.hono.bulla.ed25519', "a request at Hono with the guard, the server's CPU", 'http.hono.jose.ed25519'],
+  ['deny.stream.p99', 'time to deny after a suspension, p99, stream'],
+  ['deny.poll.p99', 'time to deny after a suspension, p99, polling every second'],
+];
+
+/** The README's table, from the results alone. Rows that were not measured are left out. */
+export function writeTable({ machine, rows }: Results): string {
+  const byName = new Map(rows.map((row) => [row.name, row]));
+  const lines = told.flatMap(([name, words, against]) => {
+    const row = byName.get(name);
+    return row === undefined ? [] : [tableLine(row, words, against)];
+  });
+  return [
+    `Medians of ${String(machine.rounds)} interleaved rounds of one run, ${machine.day}: ${machine.cpu}, ${String(machine.cores)} cores, node ${machine.node.slice(1)}.`,
+    '[bench/](bench/README.md) says what each row includes.',
+    '',
+    '| one at a time | time | CPU | × `jose` |',
+    '|---|--:|--:|--:|',
+    ...lines,
+  ].join('\n');
+}
+
+function tableLine(row: ResultRow, words: string, against: string | undefined): string {
+  const ratio = against === undefined ? undefined : row.ratio[against];
+  const cpu = row.name.startsWith('deny.') ? '' : duration(row.cpuUs);
+  return `| ${words} | ${duration(row.us)} | ${cpu} | ${ratio === undefined ? '' : ratio.toFixed(2)} |`;
+}
+
+function duration(us: number): string {
+  return us < 10_000 ? `${us.toFixed(0)} µs` : `${(us / 1000).toFixed(0)} ms`;
+}
+
+/** @throws {Error} where the README has no markers. */
+export function replaceTable(readme: string, table: string): string {
+  const from = readme.indexOf(start);
+  const to = readme.indexOf(end);
+  if (from < 0 || to < from) throw new Error('README has no markers for the table of numbers');
+  return `${readme.slice(0, from + start.length)}\n${table}\n${readme.slice(to)}`;
+}
+
+/** Rewrites the table in the file. */
+export function updateReadme(path: string, results: Results): void {
+  writeFileSync(path, replaceTable(readFileSync(path, 'utf8'), writeTable(results)));
+}

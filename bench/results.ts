@@ -1,0 +1,85 @@
+import { arch, cpus, platform, release } from 'node:os';
+import { type Row, rounded } from './rounds.ts';
+
+/** What `bench/results/latest.json` holds. */
+export interface Results {
+  readonly machine: {
+    readonly cpu: string;
+    readonly cores: number;
+    readonly os: string;
+    readonly node: string;
+    /** UTC day of the run. */
+    readonly day: string;
+    readonly rounds: number;
+  };
+  readonly rows: readonly ResultRow[];
+}
+
+/** Microseconds for one call; `cpuUs` over all threads. `ratio`: this row's time / the named row's. */
+export interface ResultRow {
+  readonly name: string;
+  readonly us: number;
+  readonly cpuUs: number;
+  readonly ratio: Readonly<Record<string, number>>;
+}
+
+export function machine(rounds: number): Results['machine'] {
+  const [first] = cpus();
+  return {
+    cpu: first?.model.trim() ?? 'unknown',
+    cores: cpus().length,
+    os: `${platform()} ${release()} ${arch()}`,
+    node: process.version,
+    day: new Date().toISOString().slice(0, 10),
+    rounds,
+  };
+}
+
+/** Attacks are held to CPU time, everything else to time: that is the ratio which the file shows. */
+export function resultRow({ name, us, cpuUs, ratio, cpuRatio }: Row): ResultRow {
+  return { name, us, cpuUs, ratio: name.startsWith('attack.') ? cpuRatio : ratio };
+}
+
+interface Bar {
+  readonly row: string;
+  readonly against: string;
+  readonly most: number;
+}
+
+const bars: readonly Bar[] = [
+  { row: 'decision.warm.p10.e1.ed25519', against: 'jose.jwtVerify.ed25519', most: 1.5 },
+  { row: 'decision.warm.p10.e1.es256', against: 'jose.jwtVerify.es256', most: 1.3 },
+];
+
+/** From the end of a suspension to the first refusal, microseconds, p99. */
+const mostTimeToDenyUs = 1_000_000;
+
+/**
+ * What is worse than the issue's bars, one line each; empty where all hold. A row that is missing is a failure: a bar
+ * that was not measured does not hold.
+ */
+export function findFailures(rows: readonly ResultRow[]): readonly string[] {
+  const byName = new Map(rows.map((row) => [row.name, row]));
+  const failures: string[] = [];
+  for (const { row, against, most } of bars) {
+    const ratio = byName.get(row)?.ratio[against] ?? Number.NaN;
+    if (!(ratio <= most)) failures.push(`${row}: ${String(ratio)}x ${against}, may be ${String(most)}x`);
+  }
+  const attacks = rows.filter(({ name }) => name.startsWith('attack.'));
+  if (attacks.length === 0) failures.push('attack.*: not measured');
+  for (const { name, ratio } of attacks) {
+    for (const [against, value] of Object.entries(ratio)) {
+      if (!(value <= 1)) failures.push(`${name}: ${String(value)}x the CPU of ${against}, may be 1x`);
+    }
+  }
+  for (const transport of ['stream', 'poll']) {
+    const name = `deny.${transport}.p99`;
+    const us = byName.get(name)?.us ?? Number.NaN;
+    if (!(us < mostTimeToDenyUs)) {
+      failures.push(
+        `${name}: ${String(rounded(us / 1000, 0))} ms, must be under ${String(mostTimeToDenyUs / 1000)} ms`,
+      );
+    }
+  }
+  return failures;
+}
