@@ -42,6 +42,11 @@ export const limits = {
   /** One leaf of the trust log: the C2SP tile format stores its length in 16 bits. */
   maxLeafBytes: 65_535,
   maxLeafSignatures: 16,
+  /**
+   * Leaves that break a rule between two checkpoints that a follower applies. An issuer refuses such leaves; whoever holds
+   * the log key could fill a follower's memory with them.
+   */
+  maxRefusedLeaves: 10_000,
   /** Genesis carries a signature of every admin key and of the log key. */
   maxAdmins: 15,
   /** Links from a key to the key that added it; walked on each request. */

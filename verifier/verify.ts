@@ -170,8 +170,9 @@ class LocalVerifier implements Verifier {
     // 10. The proof was never used before.
     //     `proof_replayed`, `proof_time`, `proof_nonce_required`, `replay_quota_reached`, `replay_store_full`,
     //     `replay_store_unavailable`
-    const claimed = this.#options.replay.claim(proof, now);
-    if (claimed !== undefined) await claimed;
+    const claimed: unknown = await this.#options.replay.claim(proof, now);
+    if (claimed !== undefined)
+      throw new Refusal('replay_store_unavailable', 'replay store gave an answer it may not give');
 
     // 11. The route says what is asked for.
     //     `route_input_invalid`, or any refusal that the route's own code throws; anything else it throws is `internal_error`

@@ -55,7 +55,10 @@ export interface Alarm {
 /** Follows one account's log in the background. Nothing here blocks or throws into whoever asks {@link TrustView}. */
 export interface Follower {
   readonly trust: TrustView;
-  /** Resolves with the first checkpoint whose leaves are all applied; rejects when the follower halts or closes before. */
+  /**
+   * Resolves with the first checkpoint whose leaves are all applied, once the policy sets it names were asked for; rejects
+   * when the follower halts or closes before.
+   */
   readonly ready: Promise<void>;
   readonly halted: Refusal | undefined;
   /** Idempotent. */
@@ -126,7 +129,7 @@ class LogFollower implements Follower {
     this.#stops = new DirectStops(world.read);
     this.#persistence = new Persistence({ account, directory, lock: options.lock, onProblem });
     this.trust = viewOf(world, this.#following, this.#policies, this.#stops);
-    this.ready = this.until(() => !this.#following.behind);
+    this.ready = this.until(() => !this.#following.behind).then(() => this.#policies.fill());
     // Whoever awaits it is told; whoever does not must not be killed by it.
     this.ready.catch(() => undefined);
   }

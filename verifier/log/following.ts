@@ -30,6 +30,7 @@ export class Following {
   #entries: Appended[] = [];
   #lockRoot: Buffer | undefined;
   #backdated: number | undefined;
+  #refused = 0;
   #applied: VerifiedCheckpoint | undefined;
   #seen: VerifiedCheckpoint | undefined;
   #halted: Refusal | undefined;
@@ -95,6 +96,10 @@ export class Following {
     this.#entries.push(entry);
     if (this.#draft.size === this.#lock?.size) this.#lockRoot = this.#draft.treeRoot();
     const { change } = entry;
+    if (change === undefined) this.#refused += 1;
+    if (this.#refused > limits.maxRefusedLeaves) {
+      throw new Refusal('log_answer_invalid', 'more leaves break a rule than a checkpoint may cover');
+    }
     if (change === undefined || change.time >= this.#lackedAt(entry.seq) - backdateSeconds) return;
     if (isTimedByDelegate(this.#draft.read, change)) this.#backdated ??= entry.seq;
   }
@@ -112,6 +117,7 @@ export class Following {
     this.#entries = [];
     this.#lockRoot = undefined;
     this.#backdated = undefined;
+    this.#refused = 0;
   }
 
   /**

@@ -49,3 +49,18 @@ test('a stream may go on for ever where checkpoints cover what it brings', async
   }
   expect(stage().alarms).toEqual([]);
 });
+
+test('leaves that break rules, under a size that was signed and never comes, are taken up to a cap', async () => {
+  const follower = stage().follow();
+  await follower.ready;
+  const { log } = stage();
+  const note = log.sign({ size: 2 ** 40 });
+  let asked = 0;
+  log.entries = (request, response) => {
+    asked = Math.max(asked, Number(new URL(request.url ?? '/', 'http://log').searchParams.get('from')));
+    response.end(`${'{"leaf":"x"}\n'.repeat(1000)}${JSON.stringify({ checkpoint: note })}\n`);
+  };
+  await stage().alarmed('log_answer_invalid');
+  expect(asked).toBeLessThanOrEqual(10_001);
+  expect(follower.trust.size).toBe(1);
+});
