@@ -91,6 +91,12 @@ describe('a captured proof put on another request', () => {
     expect(await codeOf(() => check(withField(provenWire(alice), 'authorization', value), alice))).toBe(code);
   });
 
+  test('a request without a proof is refused', async () => {
+    expect(await codeOf(() => check(withField(provenWire(alice), 'dpop', undefined), alice))).toBe(
+      'proof_missing',
+    );
+  });
+
   test('the scheme is compared without case', async () => {
     const wire = withField(provenWire(alice), 'authorization', 'dpop root~block');
     expect(await codeOf(() => check(wire, alice))).toBe('accepted');

@@ -67,16 +67,18 @@ describe('a Fetch app', () => {
   });
 
   test.each([
-    ['HEAD', '/orders/o1', 405],
-    ['OPTIONS', '/orders/o1', 405],
-    ['DELETE', '/orders/o1', 405],
-    ['GET', '/orders/o1/', 404],
-    ['GET', '/orders/', 404],
-    ['GET', '/Orders/o1', 404],
-    ['GET', '/', 404],
-  ])('%s %s is refused', async (method, path, status) => {
+    ['HEAD', '/orders/o1', 'route_method_unmapped', 405],
+    ['OPTIONS', '/orders/o1', 'route_method_unmapped', 405],
+    ['DELETE', '/orders/o1', 'route_method_unmapped', 405],
+    ['GET', '/orders/o1/', 'route_unknown', 404],
+    ['GET', '/orders/', 'route_unknown', 404],
+    ['GET', '/Orders/o1', 'route_unknown', 404],
+    ['GET', '/', 'route_unknown', 404],
+  ])('%s %s is refused', async (method, path, code, status) => {
     const { call, decided } = shop();
-    expect((await call({ method, url: origin + path })).status).toBe(status);
+    const response = await call({ method, url: origin + path });
+    expect(response.status).toBe(status);
+    expect(await codeIn(response)).toBe(code);
     expect(decided).toEqual([]);
   });
 

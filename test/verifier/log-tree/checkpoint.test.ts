@@ -18,7 +18,7 @@ import {
 } from '@bulla/verifier/log';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { codeOf } from './code-of.ts';
+import { codeOf } from '../../kit/codes.ts';
 import { absent, jsonFiles } from './vectors.ts';
 
 // RFC 8032 section 7.1, test 1.

@@ -85,6 +85,14 @@ describe('an honest log', () => {
   });
 });
 
+test('whoever waits for a follower is told when it is closed', async () => {
+  const follower = stage().follow();
+  await follower.ready;
+  const waiting = follower.until(() => false);
+  await follower.close();
+  await expect(waiting).rejects.toMatchObject({ code: 'follower_closed' });
+});
+
 describe('a log that lies', () => {
   test('rolled back below what was seen: refused, and the state ages', async () => {
     const old = stage().log.note;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { formatLock, type Lock, parseLock, raiseLock, readLock } from '@bulla/verifier/log';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { codeOf } from './code-of.ts';
+import { codeOf } from '../../kit/codes.ts';
 
 const root = (byte: number): string => Buffer.alloc(32, byte).toString('base64url');
 const lock: Lock = { account: 'acct_one', size: 5, root: root(1), time: 1000 };

@@ -12,7 +12,7 @@ import {
 } from '@bulla/verifier/log';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { codeOf } from './code-of.ts';
+import { codeOf } from '../../kit/codes.ts';
 import { absent, jsonFiles } from './vectors.ts';
 
 function treeOf(size: number): { nodes: TreeNodes; range: CompactRange; roots: Buffer[] } {

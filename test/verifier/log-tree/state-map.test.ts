@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { emptyStateRoot, StateMap, verifyStateProof } from '@bulla/verifier/log';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { codeOf } from './code-of.ts';
+import { codeOf } from '../../kit/codes.ts';
 
 function mapOf(entries: Iterable<readonly [string, number]>): StateMap {
   const map = new StateMap();

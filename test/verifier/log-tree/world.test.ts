@@ -1,7 +1,7 @@
 import { TreeNodes, treeRoot, World } from '@bulla/verifier/log';
 import { expect, test } from 'vitest';
+import { codeOf } from '../../kit/codes.ts';
 import { createLedger, newSigner } from '../../kit/log.ts';
-import { codeOf } from './code-of.ts';
 
 test('the same leaves give the same world, by one or by many at a time', () => {
   const ledger = createLedger();
