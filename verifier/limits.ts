@@ -69,7 +69,7 @@ export const limits = {
   defaultStalenessSeconds: 60,
   maxStalenessSeconds: 86_400,
   /** Request bodies are held in memory while their digest is checked. */
-  defaultMaxBodyBytes: 1024096,
+  defaultMaxBodyBytes: 1_048_576,
   /** A checkpoint with 16 Ed25519 signatures is about 4 KiB; a post-quantum signature is nearly 5 KB. */
   maxNoteBytes: 16_384,
   maxNoteSignatures: 16,

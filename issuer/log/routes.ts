@@ -1,4 +1,4 @@
-import { Refusal } from '@bulla/verifier';
+import { limits, Refusal } from '@bulla/verifier';
 import { isJsonObject, parseJsonObject } from '@bulla/verifier/envelope';
 import {
   hashTile,
@@ -16,7 +16,6 @@ import type { FindAccount } from '../oauth/routes.ts';
 import type { StoredCheckpoint } from '../store/store.ts';
 import { type StreamLimits, streamLog } from './stream.ts';
 
-const maxEntriesPerResponse = 1000;
 /** An answer ends early rather than pass this by much; the follower asks on. */
 const maxResponseBytes = 4_194_304;
 const leavesPerRead = 64;
@@ -28,7 +27,7 @@ export interface LogRouteLimits extends StreamLimits {
 }
 
 /** The trust log of every account: docs/spec/issuer.md section 4. */
-export function addLogRoutes(app: Hono, find: FindAccount, limits: LogRouteLimits): void {
+export function addLogRoutes(app: Hono, find: FindAccount, config: LogRouteLimits): void {
   app.get('/a/:account/log/checkpoint', (c) => {
     c.header('Cache-Control', 'no-store');
     return c.text(requireCheckpoint(find(c)).note);
@@ -37,13 +36,13 @@ export function addLogRoutes(app: Hono, find: FindAccount, limits: LogRouteLimit
   app.get('/a/:account/log/stream', (c) => {
     const account = reader(c, find);
     const from = readFrom(c, requireCheckpoint(account).size);
-    return c.body(streamLog(account, from, limits), 200, ndjson);
+    return c.body(streamLog(account, from, config), 200, ndjson);
   });
   app.get('/a/:account/log/tile/*', async (c) => tile(c, reader(c, find)));
   app.get('/a/:account/policies/:digest', async (c) => policySet(c, reader(c, find)));
   app.post('/a/:account/log/entries', async (c) => {
     const account = reader(c, find);
-    const { leaf, documents } = await readEntryBody(c, limits.maxEntryBodyBytes);
+    const { leaf, documents } = await readEntryBody(c, config.maxEntryBodyBytes);
     return c.json(await account.log.append(leaf, documents), 201);
   });
   app.post('/a/:account/log/requests', async (c) => {
@@ -75,7 +74,7 @@ function requireCheckpoint({ log }: Account): StoredCheckpoint {
 async function entries(c: Context, account: Account): Promise<Response> {
   const checkpoint = requireCheckpoint(account);
   const from = readFrom(c, checkpoint.size);
-  const end = Math.min(checkpoint.size, from + maxEntriesPerResponse);
+  const end = Math.min(checkpoint.size, from + limits.maxEntriesPerAnswer);
   const lines: string[] = [];
   let bytes = 0;
   while (from + lines.length < end && bytes < maxResponseBytes) {

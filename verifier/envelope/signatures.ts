@@ -1,5 +1,4 @@
 import { type Code, Refusal } from '../errors.ts';
-import type { Json } from '../json.ts';
 import type { PublicKey } from '../keys.ts';
 import { revokedKey } from '../log/records.ts';
 import type { BlockClaims } from './block.ts';
@@ -16,8 +15,6 @@ export interface SignedEnvelope {
   readonly root: RootClaims;
   readonly blocks: readonly (Omit<BlockClaims, 'cnf'> & { readonly holder: PublicKey })[];
   readonly effective: UnverifiedEnvelope['effective'];
-  /** Every `narrow` with the block it came from, in order. */
-  readonly narrow: readonly { readonly block: number; readonly policy: Json }[];
   /** State key under which this capability would be revoked. */
   readonly revokedKey: ReturnType<typeof revokedKey>;
   /** The key that must sign the proof: the last one named. */
@@ -80,7 +77,6 @@ function verifySignatures(
     root: root.claims,
     blocks: blocks.map((block) => ({ ...block.claims, holder: block.holder })),
     effective,
-    narrow: effective.narrow.flatMap((policies, block) => policies.map((policy) => ({ block, policy }))),
     revokedKey: revokedKey(root.claims.jti),
     holder,
   };

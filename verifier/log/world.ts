@@ -73,10 +73,6 @@ export class World {
     return this.#state.root();
   }
 
-  get stateMap(): StateMap {
-    return this.#state;
-  }
-
   /** Begins a change; any number of drafts may be begun, and one of them committed. */
   draft(): Draft {
     const draft = new Draft(this, this.#range.clone(), this.#moment, (commit) => {
