@@ -93,7 +93,9 @@ export class Home {
     });
   }
 
+  /** @throws {CliError} `argument_invalid` for what cannot be a name. */
   hasKey(name: string): boolean {
+    this.#keyFile(name);
     return this.keyNames().includes(name);
   }
 

@@ -98,9 +98,9 @@ function decrypt(
   const costs = { N: readCost(kdf['N']), r: readCost(kdf['r'], 32), p: readCost(kdf['p'], 16) };
   if (costs.N * costs.r > maxCost * cost.r) throw damaged();
   const key = stretch(passphrase, bytes(kdf['salt']), costs);
-  const decipher = createDecipheriv(cipherName, key, bytes(cipher['iv']), { authTagLength: 16 });
+  const decipher = createDecipheriv(cipherName, key, bytes(cipher['iv'], 12));
   decipher.setAAD(Buffer.from(canonicalJson({ ...head, kdf })));
-  decipher.setAuthTag(bytes(cipher['tag']));
+  decipher.setAuthTag(bytes(cipher['tag'], 16));
   try {
     const plain = Buffer.concat([decipher.update(bytes(ciphertext)), decipher.final()]);
     return JSON.parse(plain.toString('utf8')) as unknown;
@@ -122,13 +122,16 @@ function readCost(value: unknown, max: number = maxCost): number {
   return Number(value);
 }
 
-function bytes(value: unknown): Buffer {
+function bytes(value: unknown, length?: number): Buffer {
   if (typeof value !== 'string') throw damaged();
+  let decoded: Buffer;
   try {
-    return decodeBase64url(value);
+    decoded = decodeBase64url(value);
   } catch {
     throw damaged();
   }
+  if (length !== undefined && decoded.length !== length) throw damaged();
+  return decoded;
 }
 
 function checked(value: unknown): PrivateJwk {

@@ -2,7 +2,7 @@ import { appendFileSync } from 'node:fs';
 import { inspect } from '@bulla/verifier/envelope';
 import type { Operation } from '@bulla/verifier/log';
 import type { BullaCommand, Given } from '../command.ts';
-import { CliError, describeFailure, exitCodes } from '../errors.ts';
+import { type CliCode, CliError, describeFailure, exitCodes } from '../errors.ts';
 import type { Ledger } from '../ledger.ts';
 import type { Session } from '../session.ts';
 import { isThumbprint, subjectId } from '../subjects.ts';
@@ -23,6 +23,8 @@ export function registerStop(program: BullaCommand): void {
     .run(stop);
 }
 
+const stopUnconfirmed: CliCode = 'stop_unconfirmed';
+
 async function stop(session: Session, given: Given): Promise<number | undefined> {
   const targets = given.each('to');
   if (targets.length === 0) throw new CliError('argument_invalid', '`--to` is missing: a URL or a file');
@@ -34,17 +36,19 @@ async function stop(session: Session, given: Given): Promise<number | undefined>
     const delivered = [];
     for (const target of targets) delivered.push(await deliver(session, target, logged.leaf));
     const failed = delivered.filter(({ error }) => error !== undefined);
-    session.output.result({ done: op.type, delivered, log: logged.log }, [
-      failed.length === 0
-        ? `stopped at ${delivered.length} verifiers`
-        : `NOT stopped at ${failed.length} of ${delivered.length} verifiers`,
+    const { exit } = exitCodes.unconfirmed;
+    const message = `NOT stopped at ${failed.length} of ${delivered.length} verifiers`;
+    const missed = failed.length === 0 ? undefined : { code: stopUnconfirmed, message, exit };
+    const done = missed === undefined ? op.type : null;
+    session.output.result({ done, delivered, log: logged.log, error: missed }, [
+      missed === undefined ? `stopped at ${delivered.length} verifiers` : `${message} (${stopUnconfirmed})`,
       ...delivered.map(
         ({ target, error }) =>
           `  ${error === undefined ? 'ok  ' : 'FAIL'}  ${target}${error === undefined ? '' : `: ${error}`}`,
       ),
       `  log: ${logged.log}`,
     ]);
-    return failed.length === 0 ? undefined : exitCodes.unconfirmed.exit;
+    return missed?.exit;
   });
 }
 
