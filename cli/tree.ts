@@ -12,6 +12,7 @@ export interface CommandEntry {
   readonly options: readonly {
     readonly flags: string;
     readonly description: string;
+    readonly required: boolean;
     readonly fallback?: string;
   }[];
   /** True where it has commands of its own and does nothing itself. */
@@ -38,9 +39,10 @@ function walk(command: BullaCommand, before: string): CommandEntry[] {
       name: argument.name(),
       description: argument.description,
     })),
-    options: command.options.map(({ flags, description, defaultValue }) => ({
+    options: command.options.map(({ flags, description, mandatory, defaultValue }) => ({
       flags,
       description,
+      required: mandatory,
       ...(typeof defaultValue === 'string' && { fallback: defaultValue }),
     })),
     group: command.commands.length > 0,

@@ -1,17 +1,21 @@
 import { agentCodes } from '@bulla/agent';
 import { describeConfig, issuerCodes } from '@bulla/issuer';
 import { codes } from '@bulla/verifier';
+import { cliCodes, exitCodes } from 'bulla';
+import { cliPage } from './cli-page.ts';
 
 interface Row {
   readonly status?: number;
   readonly oauth?: string;
   readonly retry?: boolean;
+  readonly exit?: number;
   readonly meaning: string;
 }
 
 /** Every generated file of this folder: name to content. `npm run docs` writes them; a test compares. */
 export function generateDocs(): ReadonlyMap<string, string> {
   return new Map([
+    ['cli.md', cliPage()],
     ['codes.md', codesPage()],
     ['config.md', configPage()],
   ]);
@@ -38,7 +42,22 @@ ${table(agentCodes)}
 Beside the verifier's codes, which it passes on as they are. At the token endpoint \`error\` is what the client sees.
 
 ${table(issuerCodes)}
+
+## Command line
+
+Beside the codes of the packages above, which it passes on as they are. \`exit\` is how the process ends; [cli.md](cli.md) says what
+each number means.
+
+${table(cliRows())}
 `;
+}
+
+function cliRows(): Readonly<Record<string, Row>> {
+  const rows = Object.entries(cliCodes).map(([code, { exit, meaning }]) => {
+    const row = { exit: exitCodes[exit].exit, meaning };
+    return [code, row] as const;
+  });
+  return Object.fromEntries(rows);
 }
 
 function configPage(): string {
@@ -60,10 +79,10 @@ ${rows.join('\n')}
 
 function table(rows: Readonly<Record<string, Row>>): string {
   const entries = Object.entries(rows);
-  const columns = (['status', 'oauth', 'retry'] as const).filter((name) =>
+  const columns = (['status', 'oauth', 'retry', 'exit'] as const).filter((name) =>
     entries.some(([, row]) => row[name] !== undefined),
   );
-  const titles = { status: 'status', oauth: 'error', retry: 'retry' };
+  const titles = { status: 'status', oauth: 'error', retry: 'retry', exit: 'exit' };
   const cell = (value: string | number | boolean | undefined): string => {
     if (value === undefined || value === false) return '';
     return value === true ? 'yes' : String(value);
