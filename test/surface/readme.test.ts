@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 
@@ -10,4 +11,39 @@ test('the code of the README is the core of examples/api.ts, which is compiled a
   const snippet = capture(read('README.md'), /```ts\n(.*?)```/su);
   expect(snippet).not.toBe('');
   expect(snippet).toBe(capture(read('examples/api.ts'), /\/\/ readme:start\n(.*?)\/\/ readme:end\n/su));
+});
+
+const pages = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '*.md'], {
+  cwd: root,
+  encoding: 'utf8',
+})
+  .trim()
+  .split('\n')
+  .filter((page) => !page.startsWith('test/surface/'));
+
+const linksOf = (page: string): string[] =>
+  [
+    ...read(page)
+      .replaceAll(/```.*?```|`[^`\n]*`/gsu, '')
+      .matchAll(/\]\(([^)\s]+)\)/gu),
+  ].map(([, link = '']) => link);
+
+/** As GitHub makes them of headings. */
+const anchorsOf = (page: string): string[] =>
+  [...read(page).matchAll(/^#+ (.+)$/gmu)].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+
+test.each(pages)('every relative link of %s resolves', (page) => {
+  const broken = linksOf(page).filter((link) => {
+    if (/^[a-z]+:/u.test(link)) return false;
+    const [file = '', anchor] = link.split('#');
+    const target = file === '' ? page : path.join(path.dirname(page), file);
+    if (!existsSync(path.join(root, target))) return true;
+    return anchor !== undefined && target.endsWith('.md') && !anchorsOf(target).includes(anchor);
+  });
+  expect(broken).toEqual([]);
 });
