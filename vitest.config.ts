@@ -10,6 +10,7 @@ export default defineConfig({
   test: {
     reporters: ['default', './test/last-line.ts'],
     allowOnly: false,
+    expect: { requireAssertions: true },
     sequence: { shuffle: true },
     testTimeout: 30_000,
     setupFiles: ['./test/kit/leak-gate.ts'],

@@ -11,6 +11,7 @@ export default defineConfig({
     include: ['test/slow/**/*.test.ts'],
     reporters: ['default', './test/last-line.ts'],
     allowOnly: false,
+    expect: { requireAssertions: true },
     fileParallelism: false,
     testTimeout: 600_000,
     hookTimeout: 60_000,

@@ -165,6 +165,7 @@ describe('law 2: an older log', () => {
     const after = doctored.follow({ directory });
     await doctored.alarmed('checkpoint_rolled_back');
     await after.until((trust) => trust.size === size);
+    expect(after.halted).toBeUndefined();
   });
 
   test('with a delegate entry dated back behind the lock is refused for good', async () => {

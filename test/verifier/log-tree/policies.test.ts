@@ -43,4 +43,5 @@ test('a set that no slot names any more is dropped', async () => {
   stage().log.ledger.do({ type: 'policy.retire', slot: 'main' });
   stage().log.publish();
   await follower.until((trust) => trust.policySet(first) === undefined);
+  expect(follower.trust.read('slot/main')?.status).toBe('retired');
 });
