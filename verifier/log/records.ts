@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Json, JsonObject } from '../json.ts';
 import type { PublicJwk } from '../keys.ts';
 import type { Lease } from './operations.ts';
@@ -138,5 +138,5 @@ export function revokedKey(jti: string): `revoked/${string}` {
 }
 
 function digest(text: string): string {
-  return createHash('sha256').update(text).digest('base64url');
+  return hash('sha256', text, 'base64url');
 }

@@ -122,20 +122,7 @@ function questionFor(
   { parties, envelope, request, action, resource, context, now }: Case,
 ): Question {
   const { id, record } = parties.principal;
-  const reserved: ReservedContext = {
-    ...(parties.agent !== undefined && {
-      agent: {
-        id: parties.agent.id,
-        kind: parties.agent.record.kind,
-        registeredBy: parties.agent.record.registeredBy,
-      },
-    }),
-    key: parties.key,
-    depth: envelope.blocks.length,
-    actors: parties.actors,
-    time: timeContext(now),
-    request: { method: request.method, path: request.path },
-  };
+  const reserved = new Facts(parties, envelope.blocks.length, request, now);
   return {
     principal: {
       type: 'User',
@@ -147,6 +134,39 @@ function questionFor(
     resource,
     context: buildContext(set, action, reserved, context),
   };
+}
+
+/** Each fact is worked out when a policy reads it. */
+class Facts implements ReservedContext {
+  readonly key: ReservedContext['key'];
+  readonly depth: number;
+  readonly actors: readonly string[];
+  readonly #request: PresentedRequest;
+  readonly #agent: Parties['agent'];
+  readonly #now: number;
+
+  constructor(parties: Parties, depth: number, request: PresentedRequest, now: number) {
+    this.key = parties.key;
+    this.depth = depth;
+    this.actors = parties.actors;
+    this.#request = request;
+    this.#agent = parties.agent;
+    this.#now = now;
+  }
+
+  get agent(): Exclude<ReservedContext['agent'], undefined> | undefined {
+    if (this.#agent === undefined) return undefined;
+    const { id, record } = this.#agent;
+    return { id, kind: record.kind, registeredBy: record.registeredBy };
+  }
+
+  get request(): ReservedContext['request'] {
+    return { method: this.#request.method, path: this.#request.path };
+  }
+
+  get time(): ReservedContext['time'] {
+    return timeContext(this.#now);
+  }
 }
 
 interface LimitSource {

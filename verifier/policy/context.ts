@@ -2,13 +2,13 @@ import type { CedarValueJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { Refusal } from '../errors.ts';
 import { isPlainObject } from '../json.ts';
 import type { LoadedSet } from './engine.ts';
-import { findAction } from './schema.ts';
+import { findAction, type RecordType } from './schema.ts';
 import { makeValue } from './values.ts';
 
 /** Facts that only the verifier supplies, each where the schema declares it for the action. */
 export interface ReservedContext {
   /** Absent when a person acts with a key of their own. */
-  readonly agent?: { readonly id: string; readonly kind: string; readonly registeredBy: string };
+  readonly agent?: { readonly id: string; readonly kind: string; readonly registeredBy: string } | undefined;
   readonly key: 'logged' | 'unlogged';
   /** Blocks after the root. */
   readonly depth: number;
@@ -34,9 +34,43 @@ export const reservedContextNames: ReadonlySet<string> = new Set<keyof ReservedC
   'request',
 ]);
 
-declare const built: unique symbol;
-/** A context in Cedar's JSON form. Only {@link buildContext} makes one. */
-export type CedarContext = Readonly<Record<string, CedarValueJson>> & { readonly [built]: true };
+type Values = Readonly<Record<string, CedarValueJson>>;
+
+/** The context of one question. Only {@link buildContext} makes one; what the verifier fills in is made when it is read. */
+class BuiltContext {
+  /** What the route gave, in Cedar's JSON form. The rest names no entities. */
+  readonly given: Values;
+  readonly #declared: RecordType['attributes'];
+  readonly #reserved: ReservedContext;
+
+  constructor(given: Values, declared: RecordType['attributes'], reserved: ReservedContext) {
+    this.given = given;
+    this.#declared = declared;
+    this.#reserved = reserved;
+  }
+
+  /** The attributes with these names, as far as there are any; null for all. @throws {Refusal} `value_invalid`. */
+  pick(names: ReadonlySet<string> | null): Values {
+    if (names?.size === 0) return none;
+    const picked = Object.create(null) as Record<string, CedarValueJson>;
+    for (const name of names ?? this.#declared.keys()) {
+      const value = isReserved(name) ? this.#fact(name) : this.given[name];
+      if (value !== undefined) picked[name] = value;
+    }
+    return picked;
+  }
+
+  #fact(name: keyof ReservedContext): CedarValueJson | undefined {
+    const type = this.#declared.get(name)?.type;
+    const fact = type === undefined ? undefined : this.#reserved[name];
+    if (type === undefined || fact === undefined) return undefined;
+    return makeValue(type, fact, `context.${name}`, 'drop');
+  }
+}
+
+const none: Values = Object.freeze(Object.create(null) as Values);
+
+export type CedarContext = BuiltContext;
 
 /** The `time` of the reserved context. `now`: Unix time in seconds. */
 export function timeContext(now: number): ReservedContext['time'] {
@@ -71,34 +105,23 @@ export function buildContext(
       throw new Refusal('value_invalid', '`context` has an unknown or reserved member');
     }
   }
-  const facts = { ...reserved } as Readonly<Record<string, unknown>>;
-  const context = Object.create(null) as Record<string, CedarValueJson>;
+  const values = Object.create(null) as Record<string, CedarValueJson>;
   for (const [name, attribute] of declared) {
-    const isReserved = reservedContextNames.has(name);
-    const source = isReserved ? facts : given;
-    const value = Object.hasOwn(source, name) ? source[name] : undefined;
-    if (value !== undefined) {
-      context[name] = makeValue(attribute.type, value, `context.${name}`, isReserved ? 'drop' : 'refuse');
-    } else if (attribute.required) {
-      throw new Refusal('value_invalid', `\`context.${name}\` is missing`);
+    if (isReserved(name)) {
+      if (attribute.required && reserved[name] === undefined) throw missing(name);
+      continue;
     }
+    const value = Object.hasOwn(given, name) ? given[name] : undefined;
+    if (value !== undefined) values[name] = makeValue(attribute.type, value, `context.${name}`);
+    else if (attribute.required) throw missing(name);
   }
-  return context as CedarContext;
+  return new BuiltContext(values, declared, reserved);
 }
 
-const noKeys: Readonly<Record<string, never>> = {};
+function isReserved(name: string): name is keyof ReservedContext {
+  return reservedContextNames.has(name);
+}
 
-/** The part of a context that policies look at; null for all of it. */
-export function pickContext(
-  context: CedarContext,
-  names: ReadonlySet<string> | null,
-): CedarContext | Readonly<Record<string, never>> {
-  if (names === null) return context;
-  if (names.size === 0) return noKeys;
-  const picked = Object.create(null) as Record<string, CedarValueJson>;
-  for (const name of names) {
-    const value = context[name];
-    if (value !== undefined) picked[name] = value;
-  }
-  return picked as CedarContext;
+function missing(name: string): Refusal {
+  return new Refusal('value_invalid', `\`context.${name}\` is missing`);
 }

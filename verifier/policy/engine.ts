@@ -3,11 +3,11 @@ import type { Resource } from '../access.ts';
 import { type Code, Refusal } from '../errors.ts';
 import { limits } from '../limits.ts';
 import { type Cedar, instantiateCedar } from './cedar.ts';
-import { type CedarContext, pickContext } from './context.ts';
+import type { CedarContext } from './context.ts';
 import { policySetDigest, readPolicySet } from './digest.ts';
 import type { PolicySetDocument } from './document.ts';
 import { makeParties, type Parties, type Principal, selectEntities } from './entities.ts';
-import { type Answer, Evaluator } from './evaluator.ts';
+import { type Answer, type Call, Evaluator } from './evaluator.ts';
 import { type Narrow, readNarrow } from './narrow.ts';
 import { type ActionModel, findAction, type SchemaModel, uidKey } from './schema.ts';
 import { type Pair, type Scoped, settleScopes, takeOutScopes } from './scopes.ts';
@@ -113,6 +113,8 @@ class CedarEngine implements Engine {
   readonly #own = new WeakMap<LoadedSet, OwnSet>();
   readonly #narrows = new Recent<Narrow>(limits.maxCachedNarrows);
   readonly #limitSlices = new Recent<Slice | 'none'>(limits.maxPreparsed);
+  /** The question asked last: admin set and limits are asked the same one, one after the other. */
+  #asked: { readonly question: Question; readonly set: LoadedSet; readonly parties: Parties } | undefined;
 
   constructor(evaluator: Evaluator) {
     this.#evaluator = evaluator;
@@ -199,6 +201,7 @@ class CedarEngine implements Engine {
   ): Verdict {
     let parties: Parties;
     let entities: EntityJson[];
+    let context: Call['context'];
     let slice: Slice | null;
     try {
       const own = this.#own.get(set);
@@ -206,20 +209,28 @@ class CedarEngine implements Engine {
         throw new Refusal('policy_unavailable', 'policy set was not loaded by this engine');
       const action = findAction(own.schema, question.action);
       if (action === undefined) throw new Refusal('action_unknown', 'action is not in the schema');
-      parties = makeParties(own.schema, question.principal, question.resource);
+      parties = this.#partiesOf(own, question);
       slice = findSlice(own, action, parties);
       if (slice === null) return layer === 'limits' ? clear : { allowed: false, reasons: [], errors: [] };
       entities = selectEntities(slice.reads, parties, question.context);
+      context = question.context.pick(slice.reads.context);
     } catch (error) {
       return denied(layer, error instanceof Refusal ? error.code : 'engine_failed');
     }
     const answer = this.#evaluator.ask(slice.key, slice, {
       principal: parties.principal.uid as { type: string; id: string },
       resource: parties.resource.uid as { type: string; id: string },
-      context: pickContext(question.context, slice.reads.context),
+      context,
       entities,
     });
     return verdict(layer, slice, answer);
+  }
+
+  #partiesOf(set: LoadedSet, question: Question): Parties {
+    if (this.#asked?.question === question && this.#asked.set === set) return this.#asked.parties;
+    const parties = makeParties(set.schema, question.principal, question.resource);
+    this.#asked = { question, set, parties };
+    return parties;
   }
 }
 

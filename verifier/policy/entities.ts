@@ -91,7 +91,7 @@ function requireReferences(reads: Reads, supplied: readonly EntityJson[], contex
   if (keys.size !== supplied.length) throw new Refusal('entity_invalid', 'an entity is given twice');
   const needed = new Set(reads.literals);
   for (const { attrs } of supplied) collectReferences(attrs, reads.others, needed);
-  collectReferences(context, reads.others, needed);
+  collectReferences(context.given, reads.others, needed);
   for (const key of needed) {
     if (!keys.has(key))
       throw new Refusal('entity_missing', 'a policy looks into an entity that was not given');

@@ -1,5 +1,6 @@
 import type {
   AuthorizationAnswer,
+  CedarValueJson,
   CheckParseAnswer,
   EntityJson,
   PolicyJson,
@@ -10,7 +11,6 @@ import type {
 import { type Code, Refusal } from '../errors.ts';
 import { limits } from '../limits.ts';
 import type { Cedar } from './cedar.ts';
-import type { CedarContext } from './context.ts';
 import type { Slice } from './slice.ts';
 import { Recent, Slots } from './slots.ts';
 
@@ -18,7 +18,7 @@ import { Recent, Slots } from './slots.ts';
 export interface Call {
   readonly principal: TypeAndId;
   readonly resource: TypeAndId;
-  readonly context: CedarContext | Readonly<Record<string, never>>;
+  readonly context: Readonly<Record<string, CedarValueJson>>;
   readonly entities: EntityJson[];
 }
 

@@ -27,7 +27,8 @@ export interface PresentedRequest {
 export type PublicOrigins = ReadonlyMap<string, readonly string[]> & { readonly all: readonly string[] };
 
 const methodToken = /^[A-Z][A-Z-]{0,31}$/u;
-const authorization = /^dpop +([A-Za-z0-9\-._~]+)$/iu;
+const scheme = /^dpop +/iu;
+const envelopeBytes = /^[A-Za-z0-9\-._~]+$/u;
 const single = new Set([
   'authorization',
   'dpop',
@@ -133,8 +134,8 @@ function readEnvelope(value: string | undefined): string {
   if (value === undefined) throw new Refusal('envelope_missing', 'no envelope');
   if (value.length > limits.maxEnvelopeBytes + 16)
     throw new Refusal('envelope_too_large', 'envelope is too large');
-  const envelope = authorization.exec(value)?.[1];
-  if (envelope === undefined) {
+  const envelope = value.replace(scheme, '');
+  if (envelope.length === value.length || !envelopeBytes.test(envelope)) {
     throw new Refusal('authorization_malformed', '`authorization` is not `DPoP` and one envelope');
   }
   if (envelope.length > limits.maxEnvelopeBytes)
