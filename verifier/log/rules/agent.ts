@@ -5,7 +5,7 @@ import { agentIdOf } from '../entry.ts';
 import { atLeast, type Proposal } from '../proposal.ts';
 import type { AgentRecord } from '../records.ts';
 import { livePrincipal } from '../standing.ts';
-import { principalOf } from './principal.ts';
+import { principalOf } from './known.ts';
 import type { Rules } from './rule.ts';
 import { addKey, keepKeys } from './subject-keys.ts';
 

@@ -1,8 +1,7 @@
 import { Refusal } from '../../errors.ts';
 import { closureOf, requireWritableGroup } from '../groups.ts';
 import type { Proposal } from '../proposal.ts';
-import type { GroupRecord } from '../records.ts';
-import { principalOf } from './principal.ts';
+import { groupOf, principalOf } from './known.ts';
 import type { Rules } from './rule.ts';
 
 export const groupRules: Rules<'group.create' | 'group.delete' | 'member.add' | 'member.remove'> = {
@@ -14,12 +13,12 @@ export const groupRules: Rules<'group.create' | 'group.delete' | 'member.add' | 
   },
 
   'group.delete': (proposal, op) => {
-    const group = requireGroup(proposal, op.group);
+    const group = groupOf(proposal, op.group);
     proposal.put(`group/${op.group}`, { ...group, status: 'deleted' });
   },
 
   'member.add': (proposal, op) => {
-    requireGroup(proposal, op.group);
+    groupOf(proposal, op.group);
     requireWritable(proposal, op.group, op.member);
     change(proposal, op.member, (groups) => {
       if (groups.includes(op.group)) throw new Refusal('rule_member_known', 'already in this group');
@@ -29,7 +28,7 @@ export const groupRules: Rules<'group.create' | 'group.delete' | 'member.add' | 
   },
 
   'member.remove': (proposal, op) => {
-    requireGroup(proposal, op.group);
+    groupOf(proposal, op.group);
     requireWritable(proposal, op.group, op.member);
     change(proposal, op.member, (groups) => {
       if (!groups.includes(op.group)) throw new Refusal('rule_member_unknown', 'not in this group');
@@ -37,13 +36,6 @@ export const groupRules: Rules<'group.create' | 'group.delete' | 'member.add' | 
     });
   },
 };
-
-/** @throws {Refusal} `rule_group_unknown`; also for a deleted one. */
-export function requireGroup(proposal: Proposal, name: string): GroupRecord {
-  const group = proposal.read(`group/${name}`);
-  if (group?.status !== 'active') throw new Refusal('rule_group_unknown', 'no such group');
-  return group;
-}
 
 function requireWritable(proposal: Proposal, group: string, member: string): void {
   const { actor } = proposal;
@@ -68,7 +60,7 @@ function change(
     proposal.put(`principal/${id}`, { ...person, groups: edit(person.groups) });
     return;
   }
-  const group = requireGroup(proposal, id);
+  const group = groupOf(proposal, id);
   proposal.put(`group/${id}`, { ...group, parents: edit(group.parents) });
 }
 
@@ -79,7 +71,7 @@ function requireRoom(proposal: Proposal, member: string): void {
     closureOf(proposal.read, principalOf(proposal, id).groups);
     return;
   }
-  if (closureOf(proposal.read, requireGroup(proposal, id).parents).has(id)) {
+  if (closureOf(proposal.read, groupOf(proposal, id).parents).has(id)) {
     throw new Refusal('rule_group_cycle', 'a group would be in itself');
   }
   closureOf(proposal.read, [id]);

@@ -2,7 +2,7 @@ import { Refusal } from '../../errors.ts';
 import type { Proposal } from '../proposal.ts';
 import type { KeyRecord } from '../records.ts';
 import { requireAgent } from './agent.ts';
-import { principalOf } from './principal.ts';
+import { principalOf } from './known.ts';
 import type { Rules } from './rule.ts';
 import { addKey, keepKeys, markRevoked } from './subject-keys.ts';
 

@@ -6,7 +6,7 @@ import { closureOf, requireWritableGroup } from '../groups.ts';
 import { atLeast, type Proposal } from '../proposal.ts';
 import type { PrincipalRecord, Rank } from '../records.ts';
 import { livePrincipal } from '../standing.ts';
-import { requireGroup } from './group.ts';
+import { groupOf, principalOf } from './known.ts';
 import type { Rules } from './rule.ts';
 import { addKey, keepKeys } from './subject-keys.ts';
 
@@ -20,7 +20,7 @@ export const principalRules: Rules<
   'principal.provision': (proposal, op) => {
     const { actor } = proposal;
     for (const group of op.groups) {
-      requireGroup(proposal, group);
+      groupOf(proposal, group);
       if (actor.rank === 'delegate') requireWritableGroup(proposal.read, group, actor.lease.groups);
     }
     closureOf(proposal.read, op.groups);
@@ -97,13 +97,6 @@ export const principalRules: Rules<
     });
   },
 };
-
-/** @throws {Refusal} `rule_subject_unknown`. */
-export function principalOf(proposal: Proposal, id: string): PrincipalRecord {
-  const person = proposal.read(`principal/${id}`);
-  if (person === undefined) throw new Refusal('rule_subject_unknown', 'no such person');
-  return person;
-}
 
 /** A higher rank may take over a suspension, so that the lower one cannot end it. */
 function requireHigher(rank: Rank, person: PrincipalRecord): void {
