@@ -3,7 +3,7 @@ import { createEngine, type Engine } from '@bulla/verifier/policy';
 import type { AccountConfig, IssuerConfig } from './config.ts';
 import { ConfigError, IssuerRefusal } from './errors.ts';
 import { createRateLimit, type RateLimit } from './http/rate.ts';
-import { createReadTokens, type ReadTokens } from './http/read-token.ts';
+import { createReaderCheck, type RequireReader } from './http/read-token.ts';
 import { AccountLog } from './log/account-log.ts';
 import { Mint } from './mint/mint.ts';
 import { type Endpoints, endpointsOf } from './oauth/metadata.ts';
@@ -19,7 +19,7 @@ export interface Account {
   readonly log: AccountLog;
   readonly mint: Mint;
   readonly engine: Engine;
-  readonly readTokens: ReadTokens;
+  readonly requireReader: RequireReader;
   readonly limitClient: RateLimit;
   readonly limitAll: RateLimit;
   readonly ports: IssuerPorts;
@@ -60,7 +60,7 @@ export async function openAccount(
       config,
       ports,
     }),
-    readTokens: createReadTokens(config.readTokens),
+    requireReader: createReaderCheck(config.readTokens),
     limitClient: createRateLimit(config.tokensPerClientPerMinute, ports.now),
     limitAll: createRateLimit(config.tokensPerMinute, ports.now),
     ports,

@@ -69,7 +69,7 @@ const account = z
       )
       .default([])
       .describe(
-        'Who may read entries, tiles and policy sets and post entries and requests: a name for the log lines, and base64url SHA-256 of the token. Empty: nobody.',
+        'Who may read entries, tiles and policy sets and post entries and requests: a name that tells them apart here, and base64url SHA-256 of the token. Empty: nobody.',
       ),
     envelopeLifetimeSeconds: z
       .int()

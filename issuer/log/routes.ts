@@ -60,7 +60,7 @@ const ndjson = {
 
 function reader(c: Context, find: FindAccount): Account {
   const account = find(c);
-  account.readTokens(c.req.header('authorization'));
+  account.requireReader(c.req.header('authorization'));
   return account;
 }
 
