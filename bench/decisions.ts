@@ -13,6 +13,8 @@ interface Decided {
   readonly seen: 'warm' | 'cold';
   /** Envelopes used in turn by a warm row. Default 1. */
   readonly envelopes?: number;
+  /** Another document in each request, so that no answer of Cedar is remembered. */
+  readonly asked?: boolean;
   /** With the agent library's own block: `narrowTo` of what was asked, another folder in each envelope. */
   readonly narrow?: boolean;
 }
@@ -48,7 +50,8 @@ export function decisionScenario(decided: Decided): Scenario {
       return Array.from({ length: calls }, () => {
         turn += 1;
         const { envelope, access } = rotation?.[turn % rotation.length] ?? mint();
-        return allowed(verifier, world.request(envelope), access);
+        const asked = decided.asked === true ? accessTo(shape.entities, undefined, String(turn)) : access;
+        return allowed(verifier, world.request(envelope), asked);
       });
     },
   };
@@ -92,6 +95,11 @@ export function decisionScenarios(curve: Curve): Scenario[] {
     warm('p10.e0', shape(10, 0)),
     warm('p10.e3', shape(10, 3)),
     warm('p10.e20', shape(10, 20)),
+    warm('p10.e0.asked', shape(10, 0), { asked: true }),
+    warm('p10.e1.asked', shape(10, 1), { asked: true }),
+    warm('p10.e3.asked', shape(10, 3), { asked: true }),
+    warm('p10.e20.asked', shape(10, 20), { asked: true }),
+    warm('p100.e1.asked', shape(100, 1), { asked: true }),
     warm('p10.e1.allcover', { ...shape(10, 1), allCover: true }),
     warm('p10.e1.narrow', shape(10, 1), { narrow: true }),
     warm('p10.e1.envelopes100', shape(10, 1), { envelopes: 100 }),

@@ -142,14 +142,14 @@ function schemaOf(actions: readonly string[]): PolicySetDocument['schema'] {
 }
 
 /** What the route says: the document, the folder it is in, and with 3 or 20 entities the folders that policies look into. */
-export function accessTo(entities: EntityCount, folder?: string): Access {
-  return { action: askedAction, resource: () => documentWith(entities, folder) };
+export function accessTo(entities: EntityCount, folder?: string, id = '1'): Access {
+  return { action: askedAction, resource: () => documentWith(entities, folder, id) };
 }
 
-function documentWith(entities: EntityCount, folder: string | undefined): Resource {
+function documentWith(entities: EntityCount, folder: string | undefined, id: string): Resource {
   const document = {
     type: 'Document',
-    id: '1',
+    id,
     ...(folder !== undefined && { ancestors: [folderOf(folder)] }),
   };
   if (entities < 2) return document;

@@ -30,6 +30,8 @@ export const limits = {
   maxPreparsed: 512,
   maxLoadedSets: 64,
   maxCachedNarrows: 4096,
+  /** Answers of Cedar to questions of at most 2 KiB. */
+  maxRememberedAnswers: 4096,
   maxQuarantined: 4096,
   maxEntityIdLength: 512,
   /** About 2 µs each to marshal. */

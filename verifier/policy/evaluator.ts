@@ -29,6 +29,9 @@ export interface Answer {
   readonly fault: { readonly code: Code; readonly erring: readonly string[] } | null;
 }
 
+/** Longer questions are rare, and would fill the memory. */
+const maxRememberedLength = 2048;
+
 /** Stored under a name before anything else, and left there if a preparse fails: it allows nothing. */
 const nothing = { staticPolicies: Object.create(null) as Record<string, PolicyJson> };
 
@@ -45,6 +48,12 @@ export class Evaluator {
   readonly #policies: Slots<Slice>;
   readonly #schemas: Slots<SchemaJson<string>>;
   readonly #quarantine = new Recent<true>(limits.maxQuarantined);
+  /**
+   * Clean answers by slice and call. Cedar's answer is a function of these two and nothing else: it has no clock and no state,
+   * and whatever of the trust log it may look at is in the call. So an answer cannot go stale; a changed group, attribute,
+   * policy or minute is another key.
+   */
+  readonly #answers = new Recent<Answer>(limits.maxRememberedAnswers);
 
   constructor(instantiate: () => Cedar) {
     this.#cedar = instantiate();
@@ -65,6 +74,17 @@ export class Evaluator {
    */
   ask(owner: string, slice: Slice, call: Call): Answer {
     if (this.#quarantine.get(owner) === true) return faulty('policy_quarantined');
+    const asked = JSON.stringify(call);
+    if (asked.length > maxRememberedLength) return this.#evaluate(owner, slice, call);
+    const key = `${slice.key}\n${asked}`;
+    const known = this.#answers.get(key);
+    if (known !== undefined) return known;
+    const answer = this.#evaluate(owner, slice, call);
+    if (answer.fault === null) this.#answers.set(key, answer);
+    return answer;
+  }
+
+  #evaluate(owner: string, slice: Slice, call: Call): Answer {
     let answer: AuthorizationAnswer;
     try {
       const preparsedSchemaName = this.#schemas.hold(slice.schemaKey, slice.schema);
@@ -140,6 +160,7 @@ export class Evaluator {
   #recover(owner: string): void {
     this.#quarantine.set(owner, true);
     this.#policies.clear();
+    this.#answers.clear();
     this.#schemas.clear();
     this.#cedar = this.#instantiate();
   }

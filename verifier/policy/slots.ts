@@ -76,6 +76,10 @@ export class Recent<T> {
     return value;
   }
 
+  clear(): void {
+    this.#entries.clear();
+  }
+
   set(key: string, value: T): void {
     this.#entries.set(key, value);
     if (this.#entries.size <= this.#size) return;
