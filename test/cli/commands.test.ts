@@ -22,8 +22,8 @@ describe.each(commands.map((command) => [command.path, command] as const))('%s',
     expect(stdout).toContain(`$ ${command.example}`);
   });
   test('describes each argument and option', () => {
-    for (const { description } of [...command.arguments, ...command.options])
-      expect(description).toMatch(/.{3,}/u);
+    const parts = [...command.arguments, ...command.options];
+    expect(parts.filter(({ description }) => description.length < 3)).toEqual([]);
   });
   test('shows an example that is a command with its own options', () => {
     const shown = commands.findLast(({ path }) => `${command.example} `.startsWith(`${path} `));

@@ -70,6 +70,7 @@ class BuiltContext {
 
 const none: Values = Object.freeze(Object.create(null) as Values);
 
+/** A context in Cedar's JSON form. Only {@link buildContext} makes one. */
 export type CedarContext = BuiltContext;
 
 /** The `time` of the reserved context. `now`: Unix time in seconds. */
