@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { createEngine } from '@bulla/verifier/policy';
-import { policy, question, setOf } from '../kit/policy.ts';
+import { plan, policy, question, setOf } from '../kit/policy.ts';
 
 /**
  * A million decisions beside ordinary garbage, in a process of its own because the failure it looks for ends the
@@ -9,12 +9,13 @@ import { policy, question, setOf } from '../kit/policy.ts';
 const engine = createEngine();
 if (process.env['BULLA_INLINE'] === '1') setFlagsFromString('--turbo-inline-js-wasm-calls');
 const set = engine.load(setOf({ any: policy('permit') }));
-const asked = question(set);
+// Another file each time, or the answer would be remembered and Cedar not asked.
+const asked = (count: number) => question(set, { resource: { ...plan, id: String(count) } });
 
 let kept: object[] = [];
 const heap: number[] = [];
 for (let count = 1; count <= 1_000_000; count += 1) {
-  if (!engine.decide(set, asked).allowed) throw new Error('a decision was not allow');
+  if (!engine.decide(set, asked(count)).allowed) throw new Error('a decision was not allow');
   kept.push({ count, text: `decision ${String(count)}` });
   if (kept.length === 5000) kept = [];
   if (count % 200_000 === 0) {
