@@ -36,7 +36,7 @@ export const reservedContextNames: ReadonlySet<string> = new Set<keyof ReservedC
 
 type Values = Readonly<Record<string, CedarValueJson>>;
 
-/** The context of one question. Only {@link buildContext} makes one; what the verifier fills in is made when it is read. */
+/** What the route gave is checked at once; what the verifier fills in is made when it is read. */
 class BuiltContext {
   /** What the route gave, in Cedar's JSON form. The rest names no entities. */
   readonly given: Values;
@@ -70,7 +70,7 @@ class BuiltContext {
 
 const none: Values = Object.freeze(Object.create(null) as Values);
 
-/** A context in Cedar's JSON form. Only {@link buildContext} makes one. */
+/** The context of one question. Only {@link buildContext} makes one. */
 export type CedarContext = BuiltContext;
 
 /** The `time` of the reserved context. `now`: Unix time in seconds. */
