@@ -109,7 +109,8 @@ class Linter {
   }
 
   #add(rule: Finding['rule'], message: string): void {
-    this.findings.push({ rule, policyId: this.#policyId, message });
+    const known = this.findings.some((finding) => finding.rule === rule && finding.message === message);
+    if (!known) this.findings.push({ rule, policyId: this.#policyId, message });
   }
 }
 
