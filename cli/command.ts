@@ -86,6 +86,18 @@ function dashed(name: string): string {
   return name.replaceAll(/[A-Z]/gu, (letter) => `-${letter.toLowerCase()}`);
 }
 
+const shield = '\0';
+
+/** One thumbprint in 64 begins with a dash and would be taken for an option: this hides it, and {@link BullaCommand.run} undoes it. */
+export function shieldThumbprints(argv: readonly string[]): string[] {
+  return argv.map((argument) => (/^-[A-Za-z0-9_-]{42}$/u.test(argument) ? `${shield}${argument}` : argument));
+}
+
+function unshielded(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(unshielded);
+  return typeof value === 'string' && value.startsWith(shield) ? value.slice(shield.length) : value;
+}
+
 /** What a command does. Returns an exit code where it is not 0. */
 export type Action = (session: Session, given: Given) => Promise<number | undefined> | Promise<void>;
 
@@ -133,8 +145,13 @@ export class BullaCommand extends Command {
 
   run(action: Action): this {
     return this.action(async (...given: readonly unknown[]) => {
-      const options = this.optsWithGlobals<Record<string, unknown>>();
-      const positional = given.slice(0, -2);
+      const options = Object.fromEntries(
+        Object.entries(this.optsWithGlobals<Record<string, unknown>>()).map(([name, value]) => [
+          name,
+          unshielded(value),
+        ]),
+      );
+      const positional = given.slice(0, -2).map(unshielded);
       await this.#open(options, async (session) => {
         const exit = await action(session, new Given(positional, options));
         if (typeof exit === 'number') session.exit = exit;

@@ -135,6 +135,12 @@ export class FollowedLog {
     return this.trust.age(this.#ports.now());
   }
 
+  /** When the log signed that checkpoint, Unix seconds. */
+  get checkpointTime(): number {
+    const now = this.#ports.now();
+    return Math.max(0, Math.round(now - this.trust.age(now)));
+  }
+
   /** Unix seconds. */
   now(): number {
     return Math.floor(this.#ports.now());

@@ -5,6 +5,7 @@ import {
   type Delegable,
   type PolicyCases,
   PolicyTextRefusal,
+  type TextProblem,
 } from '@bulla/verifier/authoring';
 import { canonicalJson } from '@bulla/verifier/envelope';
 import type { PolicySetDocument } from '@bulla/verifier/policy';
@@ -21,20 +22,28 @@ const baseSchema = 'schema.cedarschema';
  * @throws {CliError} `policy_wrong` with every problem, `argument_invalid` where a file is missing.
  */
 export async function loadPolicySet(folder: string, base: string | undefined): Promise<PolicySetDocument> {
-  const common = base === undefined ? readIfThere(path.join(folder, '..', '..', baseSchema)) : readText(base);
-  const own = readIfThere(path.join(folder, baseSchema));
-  if (common === undefined && own === undefined) throw missing(path.join(folder, baseSchema));
+  const baseFile = base ?? path.join(folder, '..', '..', baseSchema);
+  const ownFile = path.join(folder, baseSchema);
+  const common = base === undefined ? readIfThere(baseFile) : readText(base);
+  const own = readIfThere(ownFile);
+  if (common === undefined && own === undefined) throw missing(ownFile);
   const schemaText = [common, own].filter((text) => text !== undefined).join('\n');
-  const policyText = readText(path.join(folder, 'policy.cedar'));
+  const policyFile = path.join(folder, 'policy.cedar');
+  const policyText = readText(policyFile);
+  // Cedar counts the lines of both schemas as one text.
+  const ownStart = common === undefined ? 0 : common.split('\n').length;
+  const place = ({ file, line, column }: TextProblem): string => {
+    if (file === 'policy') return `${policyFile}:${line}:${column}`;
+    return line > ownStart ? `${ownFile}:${line - ownStart}:${column}` : `${baseFile}:${line}:${column}`;
+  };
   try {
     return await compilePolicySet({ policyText, schemaText });
   } catch (error) {
     if (!(error instanceof PolicyTextRefusal)) throw error;
     const [first] = error.problems;
-    const place =
-      first === undefined ? '' : `${folder}/${first.file}:${first.line}:${first.column}: ${first.message}`;
+    const told = first === undefined ? '' : `${place(first)}: ${first.message}`;
     const more = error.problems.length > 1 ? ` (and ${error.problems.length - 1} more)` : '';
-    throw new CliError('policy_wrong', `${place}${more}`, { reason: error.code });
+    throw new CliError('policy_wrong', `${told}${more}`, { reason: error.code });
   }
 }
 

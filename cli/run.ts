@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import { Given } from './command.ts';
+import { Given, shieldThumbprints } from './command.ts';
 import { describeFailure, exitCodes } from './errors.ts';
 import { createOutput } from './output.ts';
 import { createProgram } from './program.ts';
@@ -24,7 +24,7 @@ export async function run(argv: readonly string[], surroundings: Surroundings): 
     { stdout, stderr: json ? () => undefined : stderr },
   );
   try {
-    await program.parseAsync([...argv], { from: 'user' });
+    await program.parseAsync(shieldThumbprints(argv), { from: 'user' });
     return exit;
   } catch (error) {
     if (error instanceof CommanderError) {

@@ -110,7 +110,7 @@ async function exportKey({ keys, output }: Session, given: Given): Promise<void>
 
 async function show(session: Session, given: Given): Promise<void> {
   const text = given.argument(0);
-  const named = !isThumbprint(text) || session.home.hasKey(text);
+  const named = !isThumbprint(text) || session.home.keyNames().includes(text);
   const thumbprint = named ? session.keys.thumbprint(text) : text;
   await session.reading((ledger) => {
     const { read } = ledger.trust;

@@ -28,7 +28,7 @@ async function pin(session: Session, given: Given): Promise<void> {
   const known = existsSync(file);
   const lock = await following(session, known ? file : undefined, async (log) => {
     const { account, size, root } = log.trust;
-    const next: Lock = { account, size, root, time: Math.max(0, Math.round(log.now() - log.age)) };
+    const next: Lock = { account, size, root, time: log.checkpointTime };
     await raise(file, next);
     return readLock(file);
   });

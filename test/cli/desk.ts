@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -23,6 +23,14 @@ export interface RunOptions {
   readonly ports?: Ports;
 }
 
+/** A person or agent with the thumbprint and the name of its key. */
+interface Made {
+  readonly id: string;
+  readonly key: string;
+  readonly file: string;
+}
+
+const plain = '--insecure-plaintext-key';
 const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
 export const policySets: string = fileURLToPath(new URL('../../policies/sets', import.meta.url));
 
@@ -43,13 +51,13 @@ export class Desk {
   env: Readonly<Record<string, string | undefined>> = {};
   issuer: RunningIssuer | undefined;
   url = '';
+  #made = 0;
 
   /** Keys in the clear, so that tests which are not about keys do not stretch passphrases. */
   static async withIssuer(...more: readonly string[]): Promise<Desk> {
     const desk = new Desk();
     desk.url = `http://127.0.0.1:${await freePort()}`;
-    const plain = ['--insecure-plaintext-key', '--data', desk.data, '--issuer-url', desk.url];
-    await desk.json('init', ...plain, ...more);
+    await desk.json('init', plain, '--data', desk.data, '--issuer-url', desk.url, ...more);
     await desk.serve();
     return desk;
   }
@@ -66,6 +74,30 @@ export class Desk {
   async close(): Promise<void> {
     await this.issuer?.close();
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** A name that nothing of this desk has yet. */
+  fresh(kind: string): string {
+    this.#made += 1;
+    return `${kind}-${this.#made}`;
+  }
+
+  async addPerson(...more: readonly string[]): Promise<Made> {
+    const file = this.fresh('person');
+    const { principal, key } = await this.json(plain, 'admin', 'person', 'add', '--key', file, ...more);
+    return { id: String(principal), key: String(key), file };
+  }
+
+  async addAgent(owner: string): Promise<Made> {
+    const file = this.fresh('agent');
+    const { agent, key } = await this.json(plain, 'admin', 'agent', 'add', '--owner', owner, '--key', file);
+    return { id: String(agent), key: String(key), file };
+  }
+
+  async addGroup(...more: readonly string[]): Promise<string> {
+    const name = this.fresh('group');
+    await this.json('admin', 'group', 'add', name, ...more);
+    return name;
   }
 
   path(...parts: readonly string[]): string {
@@ -108,9 +140,23 @@ export class Desk {
       readSecret: typed === undefined ? undefined : async () => typed.shift() ?? '',
       stopped: AbortSignal.abort(),
     });
-    observe('the command line', stdout);
-    observe('the command line', stderr);
+    for (const text of [stdout, stderr]) {
+      observe('the command line', text);
+      for (const secret of this.#secrets(options)) {
+        if (text.includes(secret)) throw new Error(`${argv.join(' ')} printed a passphrase or a read token`);
+      }
+    }
     return { exit, stdout, stderr };
+  }
+
+  #secrets({ env, typed = [] }: RunOptions): readonly string[] {
+    const file = this.path('home', 'home.json');
+    const tokens = existsSync(file)
+      ? [...readFileSync(file, 'utf8').matchAll(/"readToken": "([^"]+)"/gu)]
+      : [];
+    const passphrases = [this.env, env].map((given) => given?.['BULLA_PASSPHRASE'] ?? '');
+    // Short ones are words of any text.
+    return [...tokens.map(([, token = '']) => token), ...passphrases, ...typed].filter((s) => s.length > 12);
   }
 
   /** Runs a command that must succeed; its `--json` document. */
