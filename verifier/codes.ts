@@ -3,31 +3,31 @@
  * row means.
  */
 export const requestCodes = {
-  // encodings
-  encoding_invalid: { status: 400, oauth: 'invalid_request', meaning: 'text is not canonical base64url' },
-  json_invalid: { status: 400, oauth: 'invalid_request', meaning: 'text is not strict JSON' },
+  // encodings: where a guarded request is answered, these are about its envelope
+  encoding_invalid: { status: 401, oauth: 'invalid_token', meaning: 'text is not canonical base64url' },
+  json_invalid: { status: 401, oauth: 'invalid_token', meaning: 'text is not strict JSON' },
   key_invalid: {
-    status: 400,
-    oauth: 'invalid_request',
+    status: 401,
+    oauth: 'invalid_token',
     meaning: 'public key is malformed, of an unsupported kind, small-order or not canonical',
   },
-  jws_malformed: { status: 400, oauth: 'invalid_request', meaning: 'text is not a strict compact JWS' },
+  jws_malformed: { status: 401, oauth: 'invalid_token', meaning: 'text is not a strict compact JWS' },
   jws_header_invalid: {
-    status: 400,
-    oauth: 'invalid_request',
+    status: 401,
+    oauth: 'invalid_token',
     meaning: 'JWS header has a missing, unknown or forbidden member',
   },
   jws_type_wrong: {
-    status: 400,
-    oauth: 'invalid_request',
+    status: 401,
+    oauth: 'invalid_token',
     meaning: 'JWS `typ` is not the one demanded here',
   },
   jws_algorithm_wrong: {
-    status: 400,
-    oauth: 'invalid_request',
+    status: 401,
+    oauth: 'invalid_token',
     meaning: 'JWS `alg` does not belong to the key',
   },
-  jws_signature_invalid: { status: 400, oauth: 'invalid_request', meaning: 'JWS signature does not verify' },
+  jws_signature_invalid: { status: 401, oauth: 'invalid_token', meaning: 'JWS signature does not verify' },
 
   // envelope
   envelope_missing: { status: 401, meaning: 'request carries no envelope' },

@@ -22,7 +22,15 @@ export function problemOf(error: unknown): Problem {
     return { code: error.code, ...issuerCodes[error.code], detail, details: error.details };
   }
   if (error instanceof Refusal) {
-    return { code: error.code, ...describeCode(error.code), detail: error.message, details: {} };
+    const { status, ...entry } = describeCode(error.code);
+    // The verifier's table answers guarded requests; here nobody is asked to authenticate by an envelope.
+    return {
+      ...entry,
+      code: error.code,
+      status: status === 401 ? 400 : status,
+      detail: error.message,
+      details: {},
+    };
   }
   return { code: 'internal', ...issuerCodes.internal, detail: 'issuer failed', details: {} };
 }
