@@ -6,7 +6,7 @@ import { createSigner, generatePrivateJwk, limits, type PrivateJwk, type Signer 
 import { encodeBase64url } from '@bulla/verifier/envelope';
 import { grantLease } from './admin.ts';
 import { CliError } from './errors.ts';
-import { createPrivateFile, makePrivateFolder } from './files.ts';
+import { createPrivateFile, isPresent, makePrivateFolder } from './files.ts';
 import { createGenesis } from './genesis.ts';
 import { Ledger } from './ledger.ts';
 
@@ -138,7 +138,14 @@ async function lend(
 
 function keep(folder: string, name: string, privateJwk: PrivateJwk): string {
   const file = path.join(folder, name);
-  createPrivateFile(file, `${JSON.stringify(privateJwk)}\n`);
+  try {
+    createPrivateFile(file, `${JSON.stringify(privateJwk)}\n`);
+  } catch (error) {
+    if (!isPresent(error)) throw error;
+    throw new CliError('init_exists', `there are keys of an issuer in \`${folder}\` already`, {
+      hint: 'choose another folder, or remove what an interrupted `bulla init` left there',
+    });
+  }
   return file;
 }
 

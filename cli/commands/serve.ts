@@ -22,7 +22,7 @@ async function serve({ output, surroundings }: Session, given: Given): Promise<v
   const fromEnvironment = env['BULLA_ACCOUNTS'] !== undefined;
   if (!existsSync(file) && !fromEnvironment) {
     throw new CliError('config_missing', `there is no issuer configuration at \`${file}\``, {
-      hint: 'make an account and an issuer with `bulla init`, then serve it with `bulla serve`',
+      hint: 'make an account and an issuer with `bulla init` (in a checkout: `npx bulla init`), then serve again',
     });
   }
   const issuer = await serveIssuer(loadConfig(existsSync(file) ? file : undefined, env), systemIssuerPorts);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadConfig, type RunningIssuer, serveIssuer } from '@bulla/issuer';
-import { type Ports, systemPorts } from '@bulla/verifier';
+import { createSigner, type Ports, type PrivateJwk, type Signer, systemPorts } from '@bulla/verifier';
 import { run } from 'bulla';
 import { observe } from '../kit/leaks.ts';
 
@@ -113,6 +113,12 @@ export class Desk {
 
   read(name: string): string {
     return readFileSync(this.path(name), 'utf8');
+  }
+
+  /** The admin's own key, which `withIssuer` leaves in the clear. */
+  admin(): Signer {
+    const { privateKey } = JSON.parse(this.read('home/keys/admin.json')) as { privateKey: PrivateJwk };
+    return createSigner(privateKey);
   }
 
   /** The account as the home has it, read token included. */
