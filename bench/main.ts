@@ -2,7 +2,6 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { decisionScenarios } from './decisions.ts';
-import { timeToDeny } from './deny.ts';
 import { createPeer, joseScenario, oauthScenario } from './peers.ts';
 import { updateReadme } from './readme.ts';
 import { findFailures, machine, type ResultRow, type Results, resultRow } from './results.ts';
@@ -50,8 +49,7 @@ async function measure(rounds: number): Promise<readonly ResultRow[]> {
     calls: 100,
     onRound: (round) => progress(`decisions: round ${String(round)} of ${String(rounds)}`),
   });
-  const deny = await timeToDeny(flags.quick ? 5 : 100, (run) => progress(`time to deny: run ${String(run)}`));
-  return [...rows.map(resultRow), ...deny];
+  return rows.map(resultRow);
 }
 
 function progress(line: string): void {
