@@ -60,7 +60,7 @@ export interface HttpOptions {
   readonly protectedResource?: ProtectedResource;
   /** Path that takes `POST {"leaf": …}`: an admin-signed restriction, without the issuer. The leaf authenticates itself. */
   readonly stop?: { readonly path: string; readonly accept: (leaf: string) => void | Promise<void> };
-  /** Told of every failure that is not a refusal (a mapper that threw); the caller learns only `internal_error`. */
+  /** Told of every failure that is not a refusal (a mapper that threw); the caller learns only `internal_error`. What it throws is dropped. */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -88,14 +88,23 @@ export async function decideRow<Grant>(
   }
 }
 
-/** The answer to anything thrown; failures that are not refusals go to `onError` and say nothing to the caller. */
+/** The answer to anything thrown; failures that are not refusals go to `onError` and say nothing to the caller. Never throws. */
 export function problemOf(error: unknown, verifier: Decider<unknown>, options: HttpOptions): Problem {
-  if (!(error instanceof Refusal)) options.onError?.(error);
-  else if (error.code === 'internal_error') options.onError?.(error.cause ?? error);
+  if (!(error instanceof Refusal)) tell(options, error);
+  else if (error.code === 'internal_error') tell(options, error.cause ?? error);
   const problem = problemOfError(error, options);
   const wantsNonce = describe(error)?.oauth === 'use_dpop_nonce';
   if (!wantsNonce || verifier.nonces === undefined) return problem;
   return { ...problem, headers: { ...problem.headers, 'dpop-nonce': verifier.nonces.issue() } };
+}
+
+/** A host that fails to hear of a failure still answers it (law 4). */
+function tell({ onError }: HttpOptions, error: unknown): void {
+  try {
+    onError?.(error);
+  } catch {
+    // There is nobody else to tell, and the caller must not learn of it.
+  }
 }
 
 function describe(error: unknown): CodeEntry | undefined {

@@ -209,6 +209,22 @@ describe('deny by default', () => {
     expect(await response.text()).not.toContain('hunter2');
     expect(onError).toHaveBeenCalledOnce();
   });
+
+  test('a host whose `onError` throws as well still answers the error', async () => {
+    const onError = vi.fn(() => {
+      throw new Error('the log is full of hunter2');
+    });
+    const resource = (): never => {
+      throw new Error('database is gone');
+    };
+    const { call } = shop({ 'GET /orders/:id': { action: 'read', resource } }, { onError });
+    const response = await call({ url: `${origin}/orders/o1` });
+    const text = await response.text();
+    expect(onError).toHaveBeenCalledOnce();
+    expect(response.status).toBe(500);
+    expect(JSON.parse(text)).toMatchObject({ code: 'internal_error' });
+    expect(text).not.toContain('hunter2');
+  });
 });
 
 test('a row sees a bound field, and no other', async () => {
