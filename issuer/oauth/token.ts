@@ -75,8 +75,11 @@ export async function exchange(
 
   // 5. Assertion and proof work once.
   const expiresAt = Math.max(client.expiresAt, proof.expiresAt);
-  if (!(await account.store.useOnce([client.useKey, proof.useKey], expiresAt, now))) {
-    throw new IssuerRefusal('client_unauthenticated', 'assertion or proof was used before: make new ones');
+  const spent = await account.store.useOnce([client.useKey, proof.useKey], expiresAt, now);
+  if (spent.length !== 0) {
+    throw spent.includes(client.useKey)
+      ? new IssuerRefusal('client_unauthenticated', 'assertion was used before: make a new one')
+      : new IssuerRefusal('proof_refused', 'proof was used before: make a new one');
   }
 
   // 6. Minted on what the log says by now: the store may have taken a moment.

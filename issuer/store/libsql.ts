@@ -168,7 +168,7 @@ class LibsqlAccount implements AccountStore {
     );
   }
 
-  async useOnce(keys: readonly string[], expiresAt: number, now: number): Promise<boolean> {
+  async useOnce(keys: readonly string[], expiresAt: number, now: number): Promise<readonly string[]> {
     return guarded(() =>
       this.#transaction(() => {
         if (this.#uses++ % sweepEvery === 0) {
@@ -177,16 +177,14 @@ class LibsqlAccount implements AccountStore {
             .run(this.account, Math.floor(now));
         }
         const used = this.#db.prepare('SELECT expires FROM used WHERE account = ? AND key = ?');
-        const rows = keys.map((key) => used.get(this.account, key) as { expires: number } | undefined);
-        if (
-          new Set(keys).size !== keys.length ||
-          rows.some((row) => row !== undefined && row.expires >= now)
-        ) {
-          return false;
-        }
+        const spent = keys.filter((key, index) => {
+          const row = used.get(this.account, key) as { expires: number } | undefined;
+          return keys.indexOf(key) !== index || (row !== undefined && row.expires >= now);
+        });
+        if (spent.length > 0) return spent;
         const insert = this.#db.prepare('INSERT OR REPLACE INTO used VALUES (?, ?, ?)');
         for (const key of keys) insert.run(this.account, key, Math.ceil(expiresAt));
-        return true;
+        return spent;
       }),
     );
   }

@@ -11,7 +11,7 @@
  * S3. Entries are never changed, removed or reordered. Entry `n` is what the writer handed over, byte for byte.
  * S4. A stored checkpoint is never replaced by one of smaller size or earlier time, nor by one of the same size and
  *     another root: `saveCheckpoint` answers `false` and changes nothing.
- * S5. `useOnce` answers `true` at most once for each key until `expiresAt` has passed.
+ * S5. `useOnce` takes each key at most once until `expiresAt` has passed, and all keys of a call or none.
  * S6. Accounts are separate: nothing done to one is visible in another. `createAccount` refuses an existing account
  *     (`account_exists`), `openAccount` a missing one (`account_missing`); neither does the other's work.
  * S7. A store that cannot answer throws; it never answers "none" instead.
@@ -44,10 +44,10 @@ export interface AccountStore {
   saveCheckpoint(checkpoint: StoredCheckpoint): Promise<boolean>;
 
   /**
-   * Takes all `keys`, or none and answers `false` when one was taken before. `now` and `expiresAt` are Unix seconds;
-   * keys that expired before `now` may be forgotten.
+   * Takes all `keys` and answers an empty list; or takes none and answers those that were taken before (or are named
+   * twice), in the order given. `now` and `expiresAt` are Unix seconds; keys that expired before `now` may be forgotten.
    */
-  useOnce(keys: readonly string[], expiresAt: number, now: number): Promise<boolean>;
+  useOnce(keys: readonly string[], expiresAt: number, now: number): Promise<readonly string[]>;
 }
 
 export interface Append {

@@ -309,7 +309,21 @@ describe('the token endpoint refuses', () => {
   test('a proof used twice', async () => {
     const proof = world.proof(world.agent.signer);
     expect((await world.token({ proof })).status).toBe(200);
-    expect((await ask({ proof })).code).toBe('client_unauthenticated');
+    expect(await ask({ proof })).toMatchObject({ code: 'proof_refused', error: 'invalid_dpop_proof' });
+  });
+  test('both used twice, naming the assertion; a request refused for one leaves the other good', async () => {
+    const { agent } = world;
+    const [assertion, other] = [0, 1].map(() =>
+      signJws('JWT', {}, world.assertionClaims(agent.id), agent.signer),
+    );
+    const [proof, fresh] = [0, 1].map(() => world.proof(agent.signer));
+    if (assertion === undefined || other === undefined || proof === undefined || fresh === undefined)
+      throw new Error();
+    expect((await world.token({ assertion, proof })).status).toBe(200);
+    expect((await ask({ assertion, proof })).code).toBe('client_unauthenticated');
+    expect((await ask({ assertion: other, proof })).code).toBe('proof_refused');
+    expect((await ask({ assertion, proof: fresh })).code).toBe('client_unauthenticated');
+    expect((await world.token({ assertion: other, proof: fresh })).status).toBe(200);
   });
   test('a form that is too large, and a body that is no form', async () => {
     expect((await ask({ form: { padding: ['x'.repeat(70_000)] } })).code).toBe('body_too_large');
