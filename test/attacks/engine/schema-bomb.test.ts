@@ -1,4 +1,3 @@
-import { Refusal } from '@bulla/verifier';
 import { createEngine, type PolicySetDocument } from '@bulla/verifier/policy';
 import { expect, test } from 'vitest';
 
@@ -19,12 +18,13 @@ function schemaOf(levels: number, width: number, use: 'as a shape' | 'nowhere'):
   return { version: 1, policies: {}, schema: schema as unknown as PolicySetDocument['schema'] };
 }
 
+// Counted, not timed: `maxSchemaTypes` lies between four levels and five, and who does not stop there never ends at ten.
 test.each(['as a shape', 'nowhere'] as const)('common types that multiply, used %s', (use) => {
   const engine = createEngine();
-  const began = performance.now();
-  expect(() => engine.load(schemaOf(10, 8, use))).toThrow(
-    expect.objectContaining({ code: 'policy_set_too_large' }),
-  );
-  expect(performance.now() - began).toBeLessThan(1000);
-  expect(() => engine.load(schemaOf(3, 4, use))).not.toThrow(Refusal);
+  expect(engine.load(schemaOf(4, 8, use))).toBeDefined();
+  for (const levels of [5, 10]) {
+    expect(() => engine.load(schemaOf(levels, 8, use))).toThrow(
+      expect.objectContaining({ code: 'policy_set_too_large' }),
+    );
+  }
 });
