@@ -1,11 +1,12 @@
 import { limits, type Signer } from '@bulla/verifier';
 import type { Json, JsonObject } from '@bulla/verifier/envelope';
-import { agentIdOf, audienceKey, type Lease, principalIdOf } from '@bulla/verifier/log';
+import { agentIdOf, audienceKey, principalIdOf } from '@bulla/verifier/log';
 import { type PolicySetDocument, policySetDigest } from '@bulla/verifier/policy';
 import type { Confirmed, Ledger } from './ledger.ts';
 
 export type { FollowOptions, LedgerEntry } from './followed-log.ts';
 export { createGenesis, type Genesis, type GenesisOptions } from './genesis.ts';
+export { grantLease, type LeaseRequest, leaseOf, renewLease } from './leases.ts';
 export { type AppendOptions, type Confirmed, Ledger, type LedgerOptions } from './ledger.ts';
 export { type Setup, type SetupOptions, setUp } from './setup.ts';
 
@@ -79,38 +80,6 @@ export function limitAgent(ledger: Ledger, agent: string, policies: readonly Jso
 /** Gives a person or agent a further key. `subject`: `principal/<id>` or `agent/<id>`. */
 export function addKey(ledger: Ledger, subject: string, key: Signer): Promise<Confirmed> {
   return ledger.append({ type: 'key.add', subject, key: key.publicKey.jwk }, { cosigners: [key] });
-}
-
-/** What a service key is lent; whatever is left out is nothing, except times. */
-export type LeaseRequest = Partial<Omit<Lease, 'notAfter'>> & {
-  /** How long from now. Default 24 h. */
-  readonly seconds?: number;
-};
-
-/** Lends a service key what an issuer needs: minting for some audiences, signing some operations. */
-export function grantLease(ledger: Ledger, key: Signer, request: LeaseRequest): Promise<Confirmed> {
-  const lease = leaseOf(request, ledger.now());
-  return ledger.append({ type: 'delegate.grant', key: key.publicKey.jwk, lease }, { cosigners: [key] });
-}
-
-export function leaseOf(request: LeaseRequest, now: number): Lease {
-  const { seconds = limits.defaultLeaseSeconds, operations = [] } = request;
-  const mints = operations.includes('capability.mint');
-  return {
-    operations: [...new Set(operations)].sort(),
-    groups: [...new Set(request.groups)].sort(),
-    attributes: [...new Set(request.attributes)].sort(),
-    audiences: [...new Set(request.audiences)].sort(),
-    maxLifetimeSeconds: request.maxLifetimeSeconds ?? (mints ? 900 : 0),
-    notAfter: now + seconds,
-    maxEntriesPerHour: request.maxEntriesPerHour ?? 600,
-    maxEntries: request.maxEntries ?? 10_000,
-  };
-}
-
-/** Prolongs a lease from now on. `key`: thumbprint. */
-export function renewLease(ledger: Ledger, key: string, seconds: number): Promise<Confirmed> {
-  return ledger.append({ type: 'delegate.renew', key, notAfter: ledger.now() + seconds });
 }
 
 /** Makes a policy set the current one of a slot. It travels with the entry, and the entry names its digest. */

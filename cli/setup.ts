@@ -4,10 +4,10 @@ import path from 'node:path';
 import { createIssuer, type IssuerPorts, initAccount, parseConfig } from '@bulla/issuer';
 import { createSigner, generatePrivateJwk, limits, type PrivateJwk, type Signer } from '@bulla/verifier';
 import { encodeBase64url } from '@bulla/verifier/envelope';
-import { grantLease } from './admin.ts';
 import { CliError } from './errors.ts';
 import { createPrivateFile, isPresent, makePrivateFolder } from './files.ts';
 import { createGenesis } from './genesis.ts';
+import { grantLease } from './leases.ts';
 import { Ledger } from './ledger.ts';
 
 export interface SetupOptions {

@@ -1,0 +1,35 @@
+import { limits, type Signer } from '@bulla/verifier';
+import type { Lease } from '@bulla/verifier/log';
+import type { Confirmed, Ledger } from './ledger.ts';
+
+/** What a service key is lent; whatever is left out is nothing, except times. */
+export type LeaseRequest = Partial<Omit<Lease, 'notAfter'>> & {
+  /** How long from now. Default 24 h. */
+  readonly seconds?: number;
+};
+
+/** Lends a service key what an issuer needs: minting for some audiences, signing some operations. */
+export function grantLease(ledger: Ledger, key: Signer, request: LeaseRequest): Promise<Confirmed> {
+  const lease = leaseOf(request, ledger.now());
+  return ledger.append({ type: 'delegate.grant', key: key.publicKey.jwk, lease }, { cosigners: [key] });
+}
+
+export function leaseOf(request: LeaseRequest, now: number): Lease {
+  const { seconds = limits.defaultLeaseSeconds, operations = [] } = request;
+  const mints = operations.includes('capability.mint');
+  return {
+    operations: [...new Set(operations)].sort(),
+    groups: [...new Set(request.groups)].sort(),
+    attributes: [...new Set(request.attributes)].sort(),
+    audiences: [...new Set(request.audiences)].sort(),
+    maxLifetimeSeconds: request.maxLifetimeSeconds ?? (mints ? 900 : 0),
+    notAfter: now + seconds,
+    maxEntriesPerHour: request.maxEntriesPerHour ?? 600,
+    maxEntries: request.maxEntries ?? 10_000,
+  };
+}
+
+/** Prolongs a lease from now on. `key`: thumbprint. */
+export function renewLease(ledger: Ledger, key: string, seconds: number): Promise<Confirmed> {
+  return ledger.append({ type: 'delegate.renew', key, notAfter: ledger.now() + seconds });
+}
