@@ -10,6 +10,7 @@ export {
   type PublicKey,
   parsePublicJwk,
   type Signer,
+  signatureAlgorithms,
 } from './keys.ts';
 export { limits } from './limits.ts';
 export { type Ports, systemPorts } from './ports.ts';

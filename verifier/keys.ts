@@ -20,6 +20,12 @@ export type PublicJwk =
 /** Private key as a JWK. */
 export type PrivateJwk = PublicJwk & { readonly d: string };
 
+/** The `alg` values a key of each kind may sign under; the first is written, all are read. */
+const algorithmsOf = { OKP: ['EdDSA', 'Ed25519'], EC: ['ES256'] } as const;
+
+/** Every `alg` that is read anywhere: of DPoP proofs, client assertions, envelopes and entries. As metadata and challenges say it. */
+export const signatureAlgorithms: readonly string[] = [...algorithmsOf.OKP, ...algorithmsOf.EC];
+
 /** A public key that passed {@link parsePublicJwk}: canonical, on its curve, not small-order. */
 export interface PublicKey {
   readonly jwk: PublicJwk;
@@ -60,13 +66,13 @@ export function parsePublicJwk(value: unknown): PublicKey {
     ? {
         jwk,
         thumbprint: thumbprintOf(jwk),
-        algorithms: ['EdDSA', 'Ed25519'],
+        algorithms: algorithmsOf.OKP,
         verify: (data, signature) => signature.length === 64 && verify(null, data, key, signature),
       }
     : {
         jwk,
         thumbprint: thumbprintOf(jwk),
-        algorithms: ['ES256'],
+        algorithms: algorithmsOf.EC,
         verify: (data, signature) =>
           signature.length === 64 && verify('sha256', data, { key, dsaEncoding: 'ieee-p1363' }, signature),
       };
@@ -124,10 +130,10 @@ export function createSigner(privateJwk: PrivateJwk): Signer {
     throw new Refusal('key_invalid', 'not a usable private key');
   }
   return publicKey.jwk.kty === 'OKP'
-    ? { publicKey, algorithm: 'EdDSA', sign: (data) => sign(null, data, key) }
+    ? { publicKey, algorithm: algorithmsOf.OKP[0], sign: (data) => sign(null, data, key) }
     : {
         publicKey,
-        algorithm: 'ES256',
+        algorithm: algorithmsOf.EC[0],
         sign: (data) => sign('sha256', data, { key, dsaEncoding: 'ieee-p1363' }),
       };
 }

@@ -1,3 +1,5 @@
+import { signatureAlgorithms } from '@bulla/verifier';
+
 /** Where one account of this issuer is. */
 export interface Endpoints {
   /** Issuer identifier (RFC 8414): `<publicUrl>/a/<account>`. */
@@ -10,8 +12,6 @@ export function endpointsOf(publicUrl: string, account: string): Endpoints {
   return { issuer, token: `${issuer}/oauth/token` };
 }
 
-const signingAlgorithms = ['EdDSA', 'Ed25519', 'ES256'];
-
 /** Authorization-server metadata (RFC 8414, RFC 9449 section 5.1, RFC 9396 section 10). */
 export function authorizationServerMetadata({ issuer, token }: Endpoints): Readonly<Record<string, unknown>> {
   return {
@@ -20,8 +20,8 @@ export function authorizationServerMetadata({ issuer, token }: Endpoints): Reado
     response_types_supported: [],
     grant_types_supported: ['client_credentials'],
     token_endpoint_auth_methods_supported: ['private_key_jwt'],
-    token_endpoint_auth_signing_alg_values_supported: signingAlgorithms,
-    dpop_signing_alg_values_supported: signingAlgorithms,
+    token_endpoint_auth_signing_alg_values_supported: signatureAlgorithms,
+    dpop_signing_alg_values_supported: signatureAlgorithms,
     authorization_details_types_supported: ['bulla'],
   };
 }

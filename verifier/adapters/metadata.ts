@@ -1,3 +1,5 @@
+import { signatureAlgorithms } from '../keys.ts';
+
 /** RFC 9728: who protects this API. */
 export interface ProtectedResource {
   /** The API's identifier: its audience, an https URL. */
@@ -18,7 +20,7 @@ export function resourceMetadata(resource: ProtectedResource): string {
   return JSON.stringify({
     ...resource,
     bearer_methods_supported: ['header'],
-    dpop_signing_alg_values_supported: ['EdDSA', 'Ed25519', 'ES256'],
+    dpop_signing_alg_values_supported: signatureAlgorithms,
     dpop_bound_access_tokens_required: true,
   });
 }

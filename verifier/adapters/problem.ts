@@ -1,4 +1,5 @@
 import { describeCode, Refusal } from '../errors.ts';
+import { signatureAlgorithms } from '../keys.ts';
 import type { Reason } from '../receipt.ts';
 import { type ProtectedResource, resourceMetadataUrl } from './metadata.ts';
 
@@ -12,8 +13,6 @@ export interface Problem {
 export interface ChallengeOptions {
   readonly protectedResource?: ProtectedResource;
 }
-
-const algorithms = 'EdDSA Ed25519 ES256';
 
 /** A policy's no: 403 with every reason. */
 export function problemOfDenial(reasons: readonly Reason[], options: ChallengeOptions): Problem {
@@ -73,7 +72,7 @@ function render(status: number, content: Content): Problem {
 /** RFC 9449 section 7.1. A request without credentials gets no `error` (RFC 6750 section 3). */
 function challengeOf(error: string, options: ChallengeOptions): string {
   const parts = error === '' ? [] : [`error="${error}"`];
-  parts.push(`algs="${algorithms}"`);
+  parts.push(`algs="${signatureAlgorithms.join(' ')}"`);
   if (options.protectedResource !== undefined) {
     parts.push(`resource_metadata="${resourceMetadataUrl(options.protectedResource.resource).href}"`);
   }
