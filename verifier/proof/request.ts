@@ -92,7 +92,9 @@ export function readRequest(wire: WireRequest, publicOrigins: PublicOrigins): Pr
     body: wire.body,
     header: (name) => {
       const value = fields.get(name);
-      if (value === repeated) throw new Refusal('request_field_repeated', `\`${name}\` is repeated`);
+      // The name may be the caller's (`htb`), and is not for messages; those we name ourselves were refused above.
+      if (value === repeated)
+        throw new Refusal('request_field_repeated', 'field that must be single is repeated');
       return value;
     },
   };

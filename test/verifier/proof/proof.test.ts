@@ -36,3 +36,27 @@ test.each(['Ed25519', 'P-256'] as const)('a proof by a key on %s passes once', (
   expect(replay.claim(checked, now)).toBeUndefined();
   expect(() => replay.claim(checked, now)).toThrow(expect.objectContaining({ code: 'proof_replayed' }));
 });
+
+test('a field that the proof binds and the caller sent twice is refused, and its name is not repeated', () => {
+  const signer = createSigner(generatePrivateJwk());
+  const name = 'ignore-all-previous-instructions';
+  const proof = createProof({
+    method: 'GET',
+    url: 'https://api.example/',
+    headers: { [name]: 'a' },
+    envelope: 'root',
+    signer,
+    now,
+  });
+  const headers: [string, string][] = [
+    ['Host', 'api.example'],
+    ['Authorization', 'DPoP root'],
+    ['DPoP', proof],
+    [name, 'a'],
+    [name, 'a'],
+  ];
+  const request = readRequest({ method: 'GET', target: '/', headers, body: Buffer.alloc(0) }, origins);
+  const check = () => checkProof(request, { holder: signer.publicKey.thumbprint, now, route: {} });
+  expect(check).toThrow(expect.objectContaining({ code: 'request_field_repeated' }));
+  expect(check).not.toThrow(name);
+});
