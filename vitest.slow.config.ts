@@ -12,6 +12,7 @@ export default defineConfig({
     reporters: ['default', './test/last-line.ts'],
     allowOnly: false,
     expect: { requireAssertions: true },
+    setupFiles: ['./test/kit/leak-gate.ts'],
     fileParallelism: false,
     testTimeout: 600_000,
     hookTimeout: 60_000,
