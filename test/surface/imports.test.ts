@@ -1,19 +1,9 @@
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { ownFiles, root } from './files.ts';
 
-const root = path.resolve(import.meta.dirname, '../..');
-const files = execFileSync(
-  'git',
-  ['ls-files', '--cached', '--others', '--exclude-standard', '*.ts', '*.js'],
-  {
-    cwd: root,
-    encoding: 'utf8',
-  },
-)
-  .trim()
-  .split('\n');
+const files = ownFiles('.ts', '.js');
 const read = (file: string): string => readFileSync(path.join(root, file), 'utf8');
 
 /** What each package may import of ours. */

@@ -1,9 +1,8 @@
-import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { ownFiles, root } from './files.ts';
 
-const root = path.resolve(import.meta.dirname, '../..');
 const read = (name: string): string => readFileSync(path.join(root, name), 'utf8');
 const capture = (text: string, pattern: RegExp): string => pattern.exec(text)?.[1] ?? '';
 
@@ -13,13 +12,7 @@ test('the code of the README is the core of examples/api.ts, which is compiled a
   expect(snippet).toBe(capture(read('examples/api.ts'), /\/\/ readme:start\n(.*?)\/\/ readme:end\n/su));
 });
 
-const pages = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '*.md'], {
-  cwd: root,
-  encoding: 'utf8',
-})
-  .trim()
-  .split('\n')
-  .filter((page) => !page.startsWith('test/surface/'));
+const pages = ownFiles('.md').filter((page) => !page.startsWith('test/surface/'));
 
 const linksOf = (page: string): string[] =>
   [
