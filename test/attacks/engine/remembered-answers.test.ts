@@ -63,9 +63,7 @@ describe('an answer that is remembered', () => {
     } as never;
     const set = {
       any,
-      no: policy('forbid', {}, [
-        { '||': { left: { '||': { left: team, right: amount } }, right: secret } } as never,
-      ]),
+      no: policy('forbid', {}, [{ '||': { left: { '||': { left: team, right: amount } }, right: secret } }]),
     };
     expect(ask(engine, set)).toBe('allow');
     expect(ask(engine, set, change)).toBe('deny');
