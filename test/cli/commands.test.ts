@@ -62,6 +62,20 @@ test('every code of the command line names an exit code and is used', () => {
   }
 });
 
+describe.each(commands.filter(({ group }) => !group).map(({ path }) => path))('%s', (path) => {
+  test('refuses an unknown option with 2, and with --json as one document', async () => {
+    const argv = [...path.split(' ').slice(1), '--jsonn'];
+    expect((await desk.run(argv)).exit).toBe(2);
+    expect(await desk.failure(argv)).toBe('2 argument_invalid');
+  });
+});
+
+test('an option that is nearly one gets a suggestion', async () => {
+  const { exit, stderr } = await desk.run(['log', 'verify', '--jsonn']);
+  expect(exit).toBe(2);
+  expect(stderr).toContain('Did you mean --json?');
+});
+
 describe('wrong usage ends with 2', () => {
   test.each([
     ['an unknown command', ['frobnicate']],

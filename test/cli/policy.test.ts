@@ -1,3 +1,4 @@
+import { systemPorts } from '@bulla/verifier';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Desk, policySets } from './desk.ts';
 
@@ -109,5 +110,14 @@ describe('the log', () => {
     expect(await desk.failure(['pin', desk.write('old.lock', JSON.stringify(old)), '--check'])).toBe(
       '7 lock_behind',
     );
+  });
+  test('is pinned with the time of its checkpoint, in whatever part of a second that is', async () => {
+    const times: number[] = [];
+    for (const part of [0, 0.9]) {
+      const ports = { ...systemPorts, now: () => Math.ceil(systemPorts.now()) + part };
+      const argv = ['--json', 'pin', desk.path(desk.fresh('bulla.lock'))];
+      times.push((JSON.parse((await desk.run(argv, { ports })).stdout) as { time: number }).time);
+    }
+    expect(times[1]).toBeGreaterThanOrEqual(times[0] ?? Infinity);
   });
 });
