@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { attackScenarios } from './attacks.ts';
 import { decisionScenarios } from './decisions.ts';
 import { createPeer, joseScenario, oauthScenario } from './peers.ts';
 import { updateReadme } from './readme.ts';
@@ -44,6 +45,7 @@ async function measure(rounds: number): Promise<readonly ResultRow[]> {
     const peer = await createPeer(curve);
     scenarios.push(joseScenario(peer), oauthScenario(peer), ...decisionScenarios(curve));
   }
+  scenarios.push(...attackScenarios());
   const rows = await runRounds(scenarios, {
     rounds,
     calls: 100,

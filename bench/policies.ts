@@ -34,7 +34,7 @@ export function policySet(shape: PolicyShape): PolicySetDocument {
     policies['logged-keys-only'] = forbid('when', is('key', 'unlogged'), 'keys outside the log are refused');
     policies['short-chains'] = forbid(
       'unless',
-      { '<=': { left: context('depth'), right: { Value: 3 } } },
+      { '<=': { left: context('depth'), right: { Value: 15 } } },
       'handed on too often',
     );
   }

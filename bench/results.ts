@@ -35,9 +35,9 @@ export function machine(rounds: number): Results['machine'] {
   };
 }
 
-/** Attacks are held to CPU time, everything else to time: that is the ratio which the file shows. */
+/** Attacks and servers are compared by CPU time, everything else by time. */
 export function resultRow({ name, us, cpuUs, ratio, cpuRatio }: Row): ResultRow {
-  return { name, us, cpuUs, ratio: name.startsWith('attack.') ? cpuRatio : ratio };
+  return { name, us, cpuUs, ratio: /^(?:attack|http)\./u.test(name) ? cpuRatio : ratio };
 }
 
 interface Bar {
@@ -51,6 +51,8 @@ const bars: readonly Bar[] = [
   { row: 'decision.warm.p10.e1.es256', against: 'jose.jwtVerify.es256', most: 1.3 },
 ];
 
+/** No more than an allow. The twentieth is for what two rows of equal work differ by in one run. */
+const mostAttack = 1.05;
 /** From the end of a suspension to the first refusal, microseconds, p99. */
 const mostTimeToDenyUs = 1_000_000;
 
@@ -69,7 +71,9 @@ export function findFailures(rows: readonly ResultRow[]): readonly string[] {
   if (attacks.length === 0) failures.push('attack.*: not measured');
   for (const { name, ratio } of attacks) {
     for (const [against, value] of Object.entries(ratio)) {
-      if (!(value <= 1)) failures.push(`${name}: ${String(value)}x the CPU of ${against}, may be 1x`);
+      if (!(value <= mostAttack)) {
+        failures.push(`${name}: ${String(value)}x the CPU of ${against}, may be ${String(mostAttack)}x`);
+      }
     }
   }
   for (const transport of ['stream', 'poll']) {
