@@ -78,7 +78,13 @@ export function parsePublicJwk(value: unknown): PublicKey {
       };
 }
 
-function readPublicJwk(value: unknown): PublicJwk {
+/**
+ * The form alone: members and lengths. What it names may be no point, or small-order.
+ *
+ * @throws {Refusal} `key_invalid`.
+ * @internal
+ */
+export function readPublicJwk(value: unknown): PublicJwk {
   if (!isJsonObject(value)) throw new Refusal('key_invalid', 'key is not a JWK object');
   for (const member of ['d', 'k', 'p', 'q', 'dp', 'dq', 'qi']) {
     if (member in value) throw new Refusal('key_invalid', 'key carries private members');

@@ -1,9 +1,24 @@
 import { createHmac } from 'node:crypto';
 import { createNonces, createSigner, generatePrivateJwk, memoryReplay } from '@bulla/verifier';
-import { canonicalJson, checkProof, encodeBase64url, readRequest } from '@bulla/verifier/envelope';
+import {
+  canonicalJson,
+  checkProof,
+  checkTokenProof,
+  encodeBase64url,
+  readRequest,
+} from '@bulla/verifier/envelope';
 import { describe, expect, test } from 'vitest';
 import { codeOf, createProofWorld, envelope, now, origin } from '../../kit/deciding.ts';
-import { check, provenWire, publicOrigins, reproven, signRaw, unpack, withField } from '../../kit/wire.ts';
+import {
+  check,
+  order,
+  provenWire,
+  publicOrigins,
+  reproven,
+  signRaw,
+  unpack,
+  withField,
+} from '../../kit/wire.ts';
 
 const alice = createSigner(generatePrivateJwk());
 const mallory = createSigner(generatePrivateJwk());
@@ -48,18 +63,25 @@ describe('headers', () => {
     ['a jwk with its private part', { ...header, jwk: generatePrivateJwk() }],
     ['a jwk with certificates', { ...header, jwk: { ...alice.publicKey.jwk, x5u: 'https://evil.example' } }],
     ['a symmetric jwk', { ...header, jwk: { kty: 'oct', k: 'AAAA' } }],
-    [
-      'a small-order key',
-      { ...header, jwk: { kty: 'OKP', crv: 'Ed25519', x: 'AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' } },
-    ],
-    [
-      'a point off its curve',
-      { ...header, jwk: { kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'A'.repeat(43) } },
-    ],
   ])('%s is refused', async (_name, forged) => {
     expect(await codeFor(signRaw(JSON.stringify(forged), canonicalJson(claims), alice))).toBe(
       'proof_malformed',
     );
+  });
+  test.each<[string, unknown]>([
+    ['a small-order key', { kty: 'OKP', crv: 'Ed25519', x: 'AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' }],
+    ['a point off its curve', { kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'A'.repeat(43) }],
+  ])('%s is nobody: not the holder, and no key to bind an envelope to', async (_name, jwk) => {
+    const odd = signRaw(JSON.stringify({ ...header, jwk }), canonicalJson(claims), alice);
+    expect(await codeFor(odd)).toBe('proof_key_mismatch');
+    const demands = {
+      proof: odd,
+      method: order.method,
+      url: origin + order.target,
+      body: Buffer.from(order.body),
+      now,
+    };
+    expect(await codeOf(() => checkTokenProof(demands))).toBe('proof_malformed');
   });
   test("a jwk with a public key's usual extras is fine", async () => {
     const jwk = {
