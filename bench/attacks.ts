@@ -9,9 +9,9 @@ import { World } from './world.ts';
 const blocksInFull = 14;
 const policiesInFull = 18;
 
-const plain = 'allow.cold.plain';
-const chain = 'allow.cold.chain';
-const narrow = 'allow.cold.narrow';
+const plainAllow = 'allow.cold.plain';
+const chainAllow = 'allow.cold.chain';
+const narrowAllow = 'allow.cold.narrow';
 
 /** Everything an attack needs: one API, and a verifier per row, so that no row warms another's caches. */
 class Target {
@@ -86,19 +86,19 @@ const stranger = createSigner(generatePrivateJwk());
 const attacks: readonly Attack[] = [
   {
     name: 'envelope.oversized',
-    against: narrow,
+    against: narrowAllow,
     outcome: 'envelope_too_large',
     make: ({ world }) => world.request(`${world.envelope()}~${'A'.repeat(12_000)}`),
   },
   {
     name: 'envelope.deep',
-    against: narrow,
+    against: narrowAllow,
     outcome: 'json_invalid',
     make: ({ world }, serial) => world.request(`${world.envelope()}~${nested(2000, serial)}`),
   },
   {
     name: 'envelope.garbage',
-    against: narrow,
+    against: narrowAllow,
     outcome: 'json_invalid',
     make: ({ world }, serial) => {
       const text = encodeBase64url(Buffer.from(`{"serial":${String(serial)},${'"a":1,'.repeat(600)}`));
@@ -107,26 +107,26 @@ const attacks: readonly Attack[] = [
   },
   {
     name: 'root.forged',
-    against: plain,
+    against: plainAllow,
     outcome: 'envelope_signature_invalid',
     make: ({ world }) => world.request(forged(world.envelope())),
   },
   {
     name: 'root.by-stranger',
-    against: plain,
+    against: plainAllow,
     outcome: 'mint_not_trusted',
     make: ({ world }) => world.request(world.envelope({}, stranger)),
   },
   {
     name: 'blocks.last-forged',
-    against: chain,
+    against: chainAllow,
     calls: 20,
     outcome: 'envelope_signature_invalid',
     make: (target) => target.world.request(forged(target.chain())),
   },
   {
     name: 'narrow.denies',
-    against: narrow,
+    against: narrowAllow,
     calls: 20,
     outcome: 'deny',
     make: (target, serial) =>
@@ -138,7 +138,7 @@ const attacks: readonly Attack[] = [
   },
   {
     name: 'narrow.last-invalid',
-    against: narrow,
+    against: narrowAllow,
     calls: 20,
     outcome: 'policy_not_valid',
     make: (target, serial) =>
@@ -150,19 +150,19 @@ const attacks: readonly Attack[] = [
   },
   {
     name: 'proof.forged',
-    against: plain,
+    against: plainAllow,
     outcome: 'proof_signature_invalid',
     make: ({ world }) => withProof(world.request(world.envelope()), forged),
   },
   {
     name: 'proof.by-stranger',
-    against: plain,
+    against: plainAllow,
     outcome: 'proof_key_mismatch',
     make: ({ world }) => world.request(world.envelope(), createSigner(generatePrivateJwk())),
   },
   {
     name: 'proof.oversized',
-    against: plain,
+    against: plainAllow,
     outcome: 'proof_too_large',
     make: ({ world }) => withProof(world.request(world.envelope()), (proof) => proof + 'A'.repeat(8000)),
   },
@@ -171,10 +171,10 @@ const attacks: readonly Attack[] = [
 /** Attacks beside cold allows of the same size: nobody can make the verifier work harder by being refused. */
 export function attackScenarios(): Scenario[] {
   return [
-    peer(plain, ({ world }) => world.envelope()),
-    peer(chain, (target) => target.chain(), 20),
+    peer(plainAllow, ({ world }) => world.envelope()),
+    peer(chainAllow, (target) => target.chain(), 20),
     peer(
-      narrow,
+      narrowAllow,
       (target, serial) =>
         target.narrowed(policiesInFull, (index) => forbid('key', `${String(serial)}.${String(index)}`)),
       20,
@@ -220,7 +220,7 @@ function replay(): Scenario {
   let used: WireRequest | undefined;
   return {
     name: 'attack.proof.replayed',
-    against: [plain],
+    against: [plainAllow],
     prepare: async (count) => {
       if (used === undefined) {
         used = target.world.request(target.world.envelope());

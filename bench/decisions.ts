@@ -25,7 +25,7 @@ interface Minted {
 }
 
 /** Our full decision. Envelopes, proofs and requests are made before the clock runs. */
-export function decisionScenario(decided: Decided): Scenario {
+function decisionScenario(decided: Decided): Scenario {
   const { curve, shape, seen } = decided;
   const world = new World({ policy: policySet(shape), curve });
   const verifier = world.verifier();
@@ -58,7 +58,7 @@ export function decisionScenario(decided: Decided): Scenario {
 }
 
 /** The block that the agent library adds to each envelope it gets. */
-export function withBlock(world: World, folder: string): string {
+function withBlock(world: World, folder: string): string {
   const details = [
     {
       type: 'bulla' as const,

@@ -1,9 +1,11 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import { createVerifier, memoryReplay, type PrivateJwk } from '@bulla/verifier';
 import { type GuardEnv, guard } from '@bulla/verifier/hono';
 import { serve } from '@hono/node-server';
 import { Hono, type MiddlewareHandler } from 'hono';
 import { importJWK, jwtVerify } from 'jose';
-import { accessTo, policySet } from './policies.ts';
+import { askedAction, documentWith, policySet } from './policies.ts';
 import { World } from './world.ts';
 
 /** What the process is asked to guard its one route with; `bare` with nothing. */
@@ -14,28 +16,18 @@ export type FromServer =
   | { readonly type: 'ready'; readonly url: string; readonly agent: PrivateJwk; readonly token: string }
   | { readonly type: 'cpu'; readonly micros: number };
 
-const port = 0;
-
 async function main(kind: HttpKind): Promise<void> {
   const app = new Hono<GuardEnv>();
+  const listening = serve({ fetch: (...all) => app.fetch(...all), hostname: '127.0.0.1', port: 0 });
+  await once(listening, 'listening');
+  const audience = `http://127.0.0.1:${String((listening.address() as AddressInfo).port)}`;
   const now = Math.floor(Date.now() / 1000);
-  const listening = serve(
-    { fetch: (...all) => app.fetch(...all), hostname: '127.0.0.1', port },
-    (address) => {
-      const audience = `http://127.0.0.1:${String(address.port)}`;
-      const world = new World({
-        policy: policySet({ policies: 10, entities: 1 }),
-        audience,
-        time: now - 100,
-      });
-      const token = world.envelope({ exp: now + 3600 });
-      void middleware(kind, world).then((protect) => {
-        if (protect !== undefined) app.use(protect);
-        app.get('/documents/:id', (c) => c.json({ id: c.req.param('id') }));
-        send({ type: 'ready', url: audience, agent: world.agentJwk, token });
-      });
-    },
-  );
+  const world = new World({ policy: policySet({ policies: 10, entities: 1 }), audience, time: now - 100 });
+  const protect = await middleware(kind, world);
+  if (protect !== undefined) app.use(protect);
+  app.get('/documents/:id', (c) => c.json({ id: c.req.param('id') }));
+  const token = world.envelope({ exp: now + 3600 });
+  send({ type: 'ready', url: audience, agent: world.agentJwk, token });
   process.on('message', (message) => {
     if (message === 'cpu') {
       const { user, system } = process.cpuUsage();
@@ -59,7 +51,12 @@ async function middleware(kind: HttpKind, world: World): Promise<MiddlewareHandl
       replay: memoryReplay({ processes: 1, startedAt }),
       onReceipt: () => undefined,
     });
-    return guard(verifier, { 'GET /documents/:id': accessTo(1) });
+    return guard(verifier, {
+      'GET /documents/:id': {
+        action: askedAction,
+        resource: (request) => documentWith(1, undefined, request.param('id')),
+      },
+    });
   }
   const { d: _, ...publicJwk } = world.mintJwk;
   const key = await importJWK({ ...publicJwk }, 'EdDSA');

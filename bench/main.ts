@@ -1,18 +1,22 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { attackScenarios } from './attacks.ts';
 import { decisionScenarios } from './decisions.ts';
+import { measureHttp } from './http.ts';
 import { createPeer, joseScenario, oauthScenario } from './peers.ts';
 import { updateReadme } from './readme.ts';
 import { findFailures, machine, type ResultRow, type Results, resultRow } from './results.ts';
 import { runRounds, type Scenario } from './rounds.ts';
+import { measureTimeToDeny } from './time-to-deny.ts';
 import type { Curve } from './world.ts';
 
 const usage = `npm run bench [-- --quick] [-- --check] [-- --json]
 
 --quick   a short run: rough numbers, and nothing is written
---check   exit 1 and name the line where a bar of bench/README.md does not hold
+--check   also a soak of a million decisions; exit 1 and name the line where a bar of bench/README.md does not hold
 --json    print the results as JSON instead of a table
 `;
 
@@ -24,21 +28,24 @@ const { values: flags } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 });
+const size = flags.quick
+  ? { rounds: 9, calls: 100, httpRounds: 9, denyRuns: 10, soak: 100_000 }
+  : { rounds: 41, calls: 200, httpRounds: 31, denyRuns: 100, soak: 1_000_000 };
 if (flags.help) process.stdout.write(usage);
 else process.exitCode = await run();
 
 async function run(): Promise<number> {
-  const rounds = flags.quick ? 9 : 61;
-  const rows = await measure(rounds);
-  const results: Results = { machine: machine(rounds), rows };
+  const rows = [...(await measureDecisions()), ...(await measureServers()), ...(await measureDenials())];
+  const results: Results = { machine: machine(size.rounds), rows };
   if (!flags.quick) write(results);
   process.stdout.write(flags.json ? `${JSON.stringify(results, null, 2)}\n` : tableOf(rows));
-  const failures = flags.check ? findFailures(rows) : [];
+  if (!flags.check) return 0;
+  const failures = [...findFailures(rows), ...(await soakFailures())];
   for (const failure of failures) process.stderr.write(`bar missed: ${failure}\n`);
   return failures.length === 0 ? 0 : 1;
 }
 
-async function measure(rounds: number): Promise<readonly ResultRow[]> {
+async function measureDecisions(): Promise<readonly ResultRow[]> {
   const scenarios: Scenario[] = [];
   const curves: readonly Curve[] = ['Ed25519', 'P-256'];
   for (const curve of curves) {
@@ -46,12 +53,40 @@ async function measure(rounds: number): Promise<readonly ResultRow[]> {
     scenarios.push(joseScenario(peer), oauthScenario(peer), ...decisionScenarios(curve));
   }
   scenarios.push(...attackScenarios());
-  const rows = await runRounds(scenarios, {
-    rounds,
-    calls: 100,
-    onRound: (round) => progress(`decisions: round ${String(round)} of ${String(rounds)}`),
-  });
+  const onRound = counter('decisions: round', size.rounds);
+  const rows = await runRounds(scenarios, { rounds: size.rounds, calls: size.calls, onRound });
   return rows.map(resultRow);
+}
+
+async function measureServers(): Promise<readonly ResultRow[]> {
+  const onRound = counter('http: round', size.httpRounds);
+  const rows = await measureHttp({ rounds: size.httpRounds, requests: 200, onRound });
+  return rows.map(resultRow);
+}
+
+async function measureDenials(): Promise<readonly ResultRow[]> {
+  return measureTimeToDeny({
+    runs: size.denyRuns,
+    onRun: (transport, done) => {
+      if (done % 10 === 0)
+        progress(`time to deny (${transport}): ${String(done)} of ${String(size.denyRuns)}`);
+    },
+  });
+}
+
+async function soakFailures(): Promise<readonly string[]> {
+  const program = fileURLToPath(new URL('soak.js', import.meta.url));
+  // Its results go where progress goes: with `--json` standard output is JSON alone.
+  const child = fork(program, [String(size.soak)], { execArgv: ['--expose-gc'], stdio: [0, 2, 2, 'ipc'] });
+  const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
+  return code === 0 ? [] : [`soak of ${String(size.soak)} decisions: exit ${String(code ?? signal)}`];
+}
+
+function counter(words: string, of: number): (done: number) => void {
+  return (done) => {
+    if (done < 1) progress(`${words} ${String(done)} (warming up)`);
+    else if (done % 5 === 0 || done === of) progress(`${words} ${String(done)} of ${String(of)}`);
+  };
 }
 
 function progress(line: string): void {

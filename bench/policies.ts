@@ -146,7 +146,7 @@ export function accessTo(entities: EntityCount, folder?: string, id = '1'): Acce
   return { action: askedAction, resource: () => documentWith(entities, folder, id) };
 }
 
-function documentWith(entities: EntityCount, folder: string | undefined, id: string): Resource {
+export function documentWith(entities: EntityCount, folder: string | undefined, id: string): Resource {
   const document = {
     type: 'Document',
     id,

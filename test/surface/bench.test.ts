@@ -107,7 +107,9 @@ test('the table comes from the results, between the markers', () => {
   expect(table).toContain(
     'Medians of 3 interleaved rounds of one run, 2026-01-02: Abacus, 2 cores, node 20.19.0.',
   );
-  expect(table).toContain('| full decision, 10 policies, 1 entity | 120 µs | 120 µs | 1.50 |');
+  expect(table).toContain(
+    '| full decision: 10 policies, 1 entity, a question asked before | 120 µs | 120 µs | 1.50 |',
+  );
   expect(table).not.toContain('oauth4webapi` access token');
   const readme = 'before\n<!-- bench:start -->\nold\n<!-- bench:end -->\nafter\n';
   expect(replaceTable(readme, 'new')).toBe('before\n<!-- bench:start -->\nnew\n<!-- bench:end -->\nafter\n');
