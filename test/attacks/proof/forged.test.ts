@@ -74,13 +74,9 @@ describe('headers', () => {
   ])('%s is nobody: not the holder, and no key to bind an envelope to', async (_name, jwk) => {
     const odd = signRaw(JSON.stringify({ ...header, jwk }), canonicalJson(claims), alice);
     expect(await codeFor(odd)).toBe('proof_key_mismatch');
-    const demands = {
-      proof: odd,
-      method: order.method,
-      url: origin + order.target,
-      body: Buffer.from(order.body),
-      now,
-    };
+    const { jti, htm, htu, iat } = claims;
+    const asked = signRaw(JSON.stringify({ ...header, jwk }), JSON.stringify({ jti, htm, htu, iat }), alice);
+    const demands = { proof: asked, method: order.method, url: String(htu), body: Buffer.alloc(0), now };
     expect(await codeOf(() => checkTokenProof(demands))).toBe('proof_malformed');
   });
   test("a jwk with a public key's usual extras is fine", async () => {
