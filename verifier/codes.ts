@@ -1,9 +1,9 @@
 /**
  * Refusals of requests: form, envelope, proof, policy, decision. One part of the table in errors.ts, which says what a
- * row means.
+ * row means. Where a guarded request is answered, the codes of encodings are about its envelope.
  */
 export const requestCodes = {
-  // encodings: where a guarded request is answered, these are about its envelope
+  // encodings
   encoding_invalid: { status: 401, oauth: 'invalid_token', meaning: 'text is not canonical base64url' },
   json_invalid: { status: 401, oauth: 'invalid_token', meaning: 'text is not strict JSON' },
   key_invalid: {
