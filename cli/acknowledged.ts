@@ -32,18 +32,21 @@ export class Acknowledged {
     this.#write(this.#promised.filter((promised) => promised.seq !== seq));
   }
 
-  /** @throws {CliError} `entry_missing`. */
-  requireIn(entries: readonly { readonly seq: number; readonly hash: string }[]): void {
+  /** What is wrong where the log lacks something acknowledged. Where nothing is, all of it is done and forgotten. */
+  missingIn(entries: readonly { readonly seq: number; readonly hash: string }[]): CliError | undefined {
     const missing = this.#promised.find(({ seq, hash }) => entries[seq]?.hash !== hash);
-    if (missing !== undefined) {
-      const since = new Date(missing.time * 1000).toISOString();
-      throw new CliError(
-        'entry_missing',
-        `the log lacks entry ${missing.seq}, which the issuer acknowledged at ${since}`,
-        { hint: `ask the issuer's operator why; once that is settled, delete \`${this.#file}\`` },
-      );
+    if (missing === undefined) {
+      this.#write([]);
+      return undefined;
     }
-    this.#write([]);
+    const since = new Date(missing.time * 1000).toISOString();
+    return new CliError(
+      'entry_missing',
+      `the log lacks entry ${missing.seq}, which the issuer acknowledged at ${since}`,
+      {
+        hint: `\`bulla stop\` restricts without the issuer; once its operator has explained this, delete \`${this.#file}\``,
+      },
+    );
   }
 
   #write(promised: readonly Promised[]): void {

@@ -15,7 +15,7 @@ export interface FollowOptions extends IssuerAddress {
   readonly folder: string;
   /** A `bulla.lock`: nothing below it is believed, and it is raised. */
   readonly lock?: string;
-  /** Do with the copy on the disk where the issuer does not answer. */
+  /** Do with the copy on the disk, and ask nobody: for when the issuer is gone or not to be believed. */
   readonly offline?: boolean;
   readonly ports?: Ports;
   /** Longest wait for the log to be followed, and for a checkpoint with an entry, seconds. Default 15. */
@@ -61,7 +61,7 @@ export class FollowedLog {
    */
   static async open(options: FollowOptions): Promise<FollowedLog> {
     const ports = options.ports ?? systemPorts;
-    const size = await shownSize(options, ports);
+    const size = options.offline === true ? undefined : await shownSize(options, ports);
     const entries: LedgerEntry[] = [];
     const state = { answered: size === undefined, alarm: undefined as string | undefined };
     const follower = createFollower({
@@ -75,6 +75,7 @@ export class FollowedLog {
         now: ports.now,
         // The copy on the disk is ready at once; only an answer makes it a present one.
         fetch: async (input, init) => {
+          if (options.offline === true) throw new CliError('log_unreachable', 'nobody is asked');
           const response = await ports.fetch(input, init);
           state.answered ||= response.ok;
           return response;
@@ -97,7 +98,7 @@ export class FollowedLog {
           hint: 'is the issuer running, and is the read token still valid?',
         });
       };
-      await log.within(follower.ready, late);
+      await log.#within(follower.ready, late);
       await log.until((trust) => state.answered && trust.size >= (size ?? 0), late);
     } catch (error) {
       await follower.close();
@@ -146,15 +147,19 @@ export class FollowedLog {
     return Math.floor(this.#ports.now());
   }
 
-  /** Waits for the log to be so, at most `timeoutSeconds`. `late` throws what to say then. */
-  until(condition: (trust: TrustView) => boolean, late: () => never): Promise<void> {
-    return this.within(this.#follower.until(condition), late);
+  /** Waits for the log to be so, at most `timeoutSeconds` (default: the option). `late` throws what to say then. */
+  until(condition: (trust: TrustView) => boolean, late: () => never, timeoutSeconds?: number): Promise<void> {
+    return this.#within(this.#follower.until(condition), late, timeoutSeconds);
   }
 
-  private async within(work: Promise<void>, late: () => never): Promise<void> {
+  async #within(
+    work: Promise<void>,
+    late: () => never,
+    timeoutSeconds: number = this.#options.timeoutSeconds ?? 15,
+  ): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const expired = new Promise<'late'>((resolve) => {
-      timer = setTimeout(() => resolve('late'), (this.#options.timeoutSeconds ?? 15) * 1000);
+      timer = setTimeout(() => resolve('late'), timeoutSeconds * 1000);
     });
     // Whoever loses the race must not end the process.
     work.catch(() => undefined);
@@ -169,22 +174,21 @@ export class FollowedLog {
   }
 }
 
-const shownSizeMilliseconds = 5000;
+const shownSizeSeconds = 5;
 
 /** Size of the checkpoint that the issuer shows now: only how far to follow at least, so nothing rests on it. */
 async function shownSize(
-  { account, url, offline }: FollowOptions,
+  { account, url, timeoutSeconds = shownSizeSeconds }: FollowOptions,
   ports: Ports,
-): Promise<number | undefined> {
+): Promise<number> {
   try {
-    const signal = AbortSignal.timeout(shownSizeMilliseconds);
+    const signal = AbortSignal.timeout(Math.min(shownSizeSeconds, timeoutSeconds) * 1000);
     const response = await ports.fetch(`${url}/a/${account}/log/checkpoint`, { signal, redirect: 'manual' });
     if (response.ok) return parseCheckpoint(await response.text()).size;
     throw new CliError('log_unreachable', `the issuer at \`${url}\` answered ${response.status}`, {
       hint: 'does it host this account?',
     });
   } catch (cause) {
-    if (offline === true) return undefined;
     if (cause instanceof CliError) throw cause;
     throw new CliError('log_unreachable', `the issuer at \`${url}\` did not answer`, {
       cause,

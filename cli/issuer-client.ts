@@ -8,7 +8,7 @@ export interface IssuerAddress {
   readonly readToken: string;
 }
 
-const timeoutMilliseconds = 15_000;
+const defaultTimeoutSeconds = 15;
 
 /**
  * Hands an entry to the issuer. `accepted` is the issuer's word only.
@@ -20,6 +20,7 @@ export async function postEntry(
   { account, url, readToken }: IssuerAddress,
   ports: Ports,
   entry: { readonly leaf: string; readonly documents: readonly PolicySetDocument[] },
+  timeoutSeconds: number = defaultTimeoutSeconds,
 ): Promise<'accepted' | 'head_moved'> {
   let response: Response;
   let code: string | undefined;
@@ -29,7 +30,7 @@ export async function postEntry(
       headers: { authorization: `Bearer ${readToken}`, 'content-type': 'application/json' },
       body: JSON.stringify(entry.documents.length === 0 ? { leaf: entry.leaf } : entry),
       redirect: 'manual',
-      signal: AbortSignal.timeout(timeoutMilliseconds),
+      signal: AbortSignal.timeout(timeoutSeconds * 1000),
     });
     code = codeOf(await response.text());
   } catch (cause) {

@@ -38,13 +38,16 @@ export interface AppendOptions {
 type Content = { readonly op: Operation } | { readonly request: string };
 
 /** A leaf and the place it was signed for. */
-interface Signed {
+export interface Signed {
   readonly seq: number;
   readonly leaf: string;
 }
 
 const maxHeadAgeSeconds = 60;
 const maxAttempts = 8;
+/** A hostile issuer may let us wait; verifiers get a stop no later than this. */
+const offerSeconds = 3;
+const maxOffers = 3;
 
 /**
  * An admin's own copy of an account's trust log. It replays every entry under the same rules as a verifier, signs only
@@ -56,29 +59,25 @@ export class Ledger {
   readonly #ports: Ports;
   readonly #log: FollowedLog;
   readonly #acknowledged: Acknowledged;
+  /** Why nothing may be appended: the issuer acknowledged an entry that its log lacks. */
+  readonly missing: CliError | undefined;
 
   private constructor(options: LedgerOptions, log: FollowedLog, acknowledged: Acknowledged) {
     this.#options = options;
     this.#ports = options.ports ?? systemPorts;
     this.#log = log;
     this.#acknowledged = acknowledged;
+    this.missing = options.offline === true ? undefined : acknowledged.missingIn(log.entries);
   }
 
   /**
    * Follows the log to the checkpoint that the issuer shows.
    *
-   * @throws {CliError} `log_unreachable`, `entry_missing`, and {Refusal} why the log is not to be believed.
+   * @throws {CliError} `log_unreachable`, and {Refusal} why the log is not to be believed.
    */
   static async open(options: LedgerOptions): Promise<Ledger> {
     const acknowledged = new Acknowledged(options.folder);
-    const log = await FollowedLog.open(options);
-    try {
-      if (options.offline !== true) acknowledged.requireIn(log.entries);
-    } catch (error) {
-      await log.close();
-      throw error;
-    }
-    return new Ledger(options, log, acknowledged);
+    return new Ledger(options, await FollowedLog.open(options), acknowledged);
   }
 
   close(): Promise<void> {
@@ -119,8 +118,8 @@ export class Ledger {
    * it is signed anew on the new head, if the rules still allow it there.
    *
    * @throws {Refusal} the rule that forbids it, before anything is sent.
-   * @throws {CliError} `log_stale`, `issuer_refused`, `issuer_unreachable`, `head_contended`, `not_in_checkpoint`,
-   *   `entry_missing`, `entry_skipped`.
+   * @throws {CliError} `entry_missing` (an earlier entry), `log_stale`, `issuer_refused`, `issuer_unreachable`, `head_contended`, `not_in_checkpoint`,
+   *   `entry_skipped`.
    */
   append(op: Operation, { cosigners = [], documents = [] }: AppendOptions = {}): Promise<Confirmed> {
     return this.#append({ op }, cosigners, documents);
@@ -138,21 +137,52 @@ export class Ledger {
   }
 
   /**
-   * Signs an operation for the newest head known here, fresh or not, and sends it nowhere: for `bulla stop`.
+   * For `bulla stop`: signs an operation for the newest head known here, fresh or not, and offers it to the issuer for a
+   * moment, so that it is a leaf that the log can take. A leaf comes back whatever the issuer does; `failure` says why
+   * the issuer did not take it. `silently` sends nothing.
    *
    * @throws {Refusal} the rule that forbids it.
    */
-  sign(op: Operation): string {
-    return this.#sign({ op }, []).leaf;
+  async offer(op: Operation, silently: boolean): Promise<Signed & { readonly failure?: unknown }> {
+    let signed = this.#sign({ op }, []);
+    if (silently) return signed;
+    try {
+      for (let attempt = 0; attempt < maxOffers; attempt += 1) {
+        const entry = { leaf: signed.leaf, documents: [] };
+        const answer = await postEntry(this.#options, this.#ports, entry, offerSeconds);
+        if (answer === 'accepted') return signed;
+        await this.#seen(signed.seq, offerSeconds);
+        signed = this.#sign({ op }, []);
+      }
+      throw new CliError('head_contended', 'others kept appending first');
+    } catch (failure) {
+      return { ...signed, failure };
+    }
   }
 
-  /** Hands a leaf of {@link sign} to the issuer and waits for a checkpoint. @throws as {@link append}. */
-  async submit(leaf: string): Promise<Confirmed> {
-    const seq = this.trust.size;
-    if ((await postEntry(this.#options, this.#ports, { leaf, documents: [] })) === 'head_moved') {
-      throw new CliError('head_contended', 'somebody else appended first');
+  /** Waits for a checkpoint that covers a leaf which the issuer took. @throws as {@link append}. */
+  async confirm({ seq, leaf }: Signed): Promise<Confirmed> {
+    this.#acknowledged.add({ seq, hash: leafHash(leaf), time: this.now() });
+    if (this.#options.offline === true)
+      throw new CliError('not_in_checkpoint', 'the log is not followed now');
+    await this.#seen(seq);
+    const entry = this.entries[seq];
+    if (entry?.hash !== leafHash(leaf)) {
+      throw new CliError(
+        'entry_missing',
+        'the issuer acknowledged the entry, and the log has another in its place',
+        { hint: 'treat the issuer as hostile; `bulla stop` restricts without it' },
+      );
     }
-    return this.#confirm({ seq, leaf });
+    this.#acknowledged.clear(seq);
+    const { change } = entry;
+    if (change === undefined) {
+      throw new CliError('entry_skipped', 'the entry is in the log without effect', {
+        reason: entry.refused,
+      });
+    }
+    const { size, root } = this.trust;
+    return { ...entry, change, leaf, checkpoint: { size, root } };
   }
 
   async #append(
@@ -160,11 +190,12 @@ export class Ledger {
     cosigners: readonly Signer[],
     documents: readonly PolicySetDocument[],
   ): Promise<Confirmed> {
+    if (this.missing !== undefined) throw this.missing;
     for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
       this.#requireFresh();
       const signed = this.#sign(content, cosigners);
       const answer = await postEntry(this.#options, this.#ports, { leaf: signed.leaf, documents });
-      if (answer === 'accepted') return this.#confirm(signed);
+      if (answer === 'accepted') return this.confirm(signed);
       await this.#seen(signed.seq);
     }
     throw new CliError('head_contended', 'others kept appending first', { hint: 'try again' });
@@ -192,31 +223,7 @@ export class Ledger {
     });
   }
 
-  async #confirm({ seq, leaf }: Signed): Promise<Confirmed> {
-    this.#acknowledged.add({ seq, hash: leafHash(leaf), time: this.now() });
-    await this.#seen(seq);
-    const entry = this.entries[seq];
-    if (entry?.hash !== leafHash(leaf)) {
-      throw new CliError(
-        'entry_missing',
-        'the issuer acknowledged the entry, and the log has another in its place',
-        {
-          hint: 'treat the issuer as hostile; `bulla stop` restricts without it',
-        },
-      );
-    }
-    this.#acknowledged.clear(seq);
-    const { change } = entry;
-    if (change === undefined) {
-      throw new CliError('entry_skipped', 'the entry is in the log without effect', {
-        reason: entry.refused,
-      });
-    }
-    const { size, root } = this.trust;
-    return { ...entry, change, leaf, checkpoint: { size, root } };
-  }
-
-  #seen(seq: number): Promise<void> {
+  #seen(seq: number, timeoutSeconds?: number): Promise<void> {
     return this.#log.until(
       (trust) => trust.size > seq,
       () => {
@@ -224,6 +231,7 @@ export class Ledger {
           hint: 'assume that it has no effect; look with `bulla log show`, and use `bulla stop` if it cannot wait',
         });
       },
+      timeoutSeconds,
     );
   }
 }

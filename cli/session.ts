@@ -1,9 +1,9 @@
 import { limits, type Signer } from '@bulla/verifier';
 import type { Given } from './command.ts';
-import { CliError } from './errors.ts';
+import { CliError, describeFailure } from './errors.ts';
 import { type AccountEntry, type Home, homeAt } from './home.ts';
 import { KeyRing } from './keys.ts';
-import { Ledger } from './ledger.ts';
+import { Ledger, type LedgerOptions } from './ledger.ts';
 import { createOutput, type Output, span } from './output.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -61,30 +61,33 @@ export class Session {
     return this.#withLedger(await this.admins(), work);
   }
 
-  /** As {@link signing}, on the copy of the log that is here where the issuer does not answer. */
+  /** As {@link signing}; where the log cannot be followed or not be believed, on the copy of it that is here. */
   async stopping<T>(work: (ledger: Ledger) => Promise<T>): Promise<T> {
-    return this.#withLedger(await this.admins(), work, true);
+    return this.#withLedger(await this.admins(), work, async (options) => {
+      try {
+        return await Ledger.open({
+          ...options,
+          timeoutSeconds: Math.min(options.timeoutSeconds, impatience),
+        });
+      } catch (error) {
+        const { code, message } = describeFailure(error);
+        this.output.warn(`using the copy of the log that is here: ${message} (${code})`);
+        return Ledger.open({ ...options, offline: true });
+      }
+    });
   }
 
   #withLedger<T>(
     admins: readonly Signer[],
     work: (ledger: Ledger) => Promise<T> | T,
-    offline = false,
+    open: (options: LedgerOptions & { readonly timeoutSeconds: number }) => Promise<Ledger> = (options) =>
+      Ledger.open(options),
   ): Promise<T> {
     const { account, url, readToken } = this.account;
     const timeoutSeconds = this.#options.duration('timeout') ?? 15;
     const { ports } = this.surroundings;
     return this.home.exclusively(account, async (folder) => {
-      const ledger = await Ledger.open({
-        account,
-        url,
-        readToken,
-        folder,
-        admins,
-        ports,
-        timeoutSeconds,
-        offline,
-      });
+      const ledger = await open({ account, url, readToken, folder, admins, ports, timeoutSeconds });
       try {
         this.#warn(ledger);
         return await work(ledger);
@@ -97,6 +100,7 @@ export class Session {
   /** What a person should hear about whatever they came for: leases that end, a log that does not move. */
   #warn(ledger: Ledger): void {
     const now = ledger.now();
+    if (ledger.missing !== undefined) this.output.warn(ledger.missing.message);
     for (const { key, left } of endingLeases(ledger, now)) {
       this.output.warn(
         left > 0
@@ -111,6 +115,8 @@ export class Session {
 }
 
 const leaseWarningSeconds = 6 * 3600;
+/** A stop waits no longer than this for an issuer to show its log. */
+const impatience = 3;
 
 /** Leases in force that end soon, and those that ended within the last week. */
 function endingLeases(ledger: Ledger, now: number): { readonly key: string; readonly left: number }[] {

@@ -32,45 +32,41 @@ async function stop(session: Session, given: Given): Promise<number | undefined>
   const envelope = capability === undefined ? undefined : await readEnvelope(session, capability);
   return session.stopping(async (ledger) => {
     const op = restrictionOf(ledger, given, envelope);
-    const logged = await sign(session, ledger, op, !given.flag('log'));
-    const delivered = [];
-    for (const target of targets) delivered.push(await deliver(session, target, logged.leaf));
+    const silently = !given.flag('log');
+    const offered = await ledger.offer(op, silently);
+    const delivered = await Promise.all(targets.map((target) => deliver(session, target, offered.leaf)));
+    const log = silently ? 'not told' : await seenInLog(session, ledger, offered);
     const failed = delivered.filter(({ error }) => error !== undefined);
     const { exit } = exitCodes.unconfirmed;
     const message = `NOT stopped at ${failed.length} of ${delivered.length} verifiers`;
     const missed = failed.length === 0 ? undefined : { code: stopUnconfirmed, message, exit };
     const done = missed === undefined ? op.type : null;
-    session.output.result({ done, delivered, log: logged.log, error: missed }, [
+    session.output.result({ done, delivered, log, error: missed }, [
       missed === undefined ? `stopped at ${delivered.length} verifiers` : `${message} (${stopUnconfirmed})`,
       ...delivered.map(
         ({ target, error }) =>
           `  ${error === undefined ? 'ok  ' : 'FAIL'}  ${target}${error === undefined ? '' : `: ${error}`}`,
       ),
-      `  log: ${logged.log}`,
+      `  log: ${log}`,
     ]);
     return missed?.exit;
   });
 }
 
-/**
- * The leaf goes to the issuer first, because a stop ends when the log applies that very leaf, so it must be one for the
- * head that stands. Whatever the issuer does with it, verifiers get it next.
- */
-async function sign(
+/** The verifiers have it by now; whether the log shows it too is worth knowing, and changes nothing there. */
+async function seenInLog(
   session: Session,
   ledger: Ledger,
-  op: Operation,
-  silent: boolean,
-): Promise<{ readonly leaf: string; readonly log: string }> {
-  const leaf = ledger.sign(op);
-  if (silent) return { leaf, log: 'not told' };
+  { failure, ...signed }: Awaited<ReturnType<Ledger['offer']>>,
+): Promise<string> {
   try {
-    const { seq } = await ledger.submit(leaf);
-    return { leaf, log: `entry ${seq}, seen in a checkpoint` };
+    if (failure !== undefined) throw failure;
+    const { seq } = await ledger.confirm(signed);
+    return `entry ${seq}, seen in a checkpoint`;
   } catch (error) {
     const { code, message, reason } = describeFailure(error);
     session.output.warn(`the log does not show it: ${message} (${reason ?? code})`);
-    return { leaf, log: `not seen: ${reason ?? code}` };
+    return `not seen: ${reason ?? code}`;
   }
 }
 

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { createAgent } from '@bulla/agent';
-import type { PrivateJwk } from '@bulla/verifier';
-import { createFollower } from '@bulla/verifier/log';
+import { type PrivateJwk, systemPorts } from '@bulla/verifier';
+import { agentIsLive, createFollower } from '@bulla/verifier/log';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type DocumentsApi, deskWithApi } from './api.ts';
 import type { Desk } from './desk.ts';
@@ -55,6 +55,59 @@ describe('with the issuer down', () => {
     expect(stderr).toContain('warning: the log does not show it');
     await follower.until((trust) => trust.stopped(`principal/${api.person}`));
     await follower.close();
+  });
+});
+
+describe('with a hostile issuer', () => {
+  /** The issuer as it is, but for what `lie` answers. */
+  const lying = (
+    lie: (url: string, init: RequestInit | undefined) => Response | Promise<Response> | undefined,
+  ): typeof fetch => {
+    return async (input, init) => {
+      const url = input instanceof Request ? input.url : String(input);
+      return (await lie(url, init)) ?? systemPorts.fetch(input, init);
+    };
+  };
+  const boast = async (url: string): Promise<Response> => {
+    const note = await (await fetch(url)).text();
+    return new Response(note.replace(/\n\d+\n/u, '\n99999\n'));
+  };
+  const hang = (init: RequestInit | undefined): Promise<Response> =>
+    new Promise((_, reject) => {
+      init?.signal?.addEventListener('abort', () => reject(new Error('aborted')));
+    });
+
+  test.each<[string, typeof fetch]>([
+    [
+      'that acknowledges and never publishes',
+      lying((_, init) => (init?.method === 'POST' ? Response.json({}, { status: 201 }) : undefined)),
+    ],
+    [
+      'that boasts of entries it never sends',
+      lying((url) => (url.endsWith('/checkpoint') ? boast(url) : undefined)),
+    ],
+    [
+      'that sends other entries',
+      lying((url) => (url.includes('/entries?') ? new Response('{"leaf":"a"}\n') : undefined)),
+    ],
+    ['that never ends its answers', lying((_, init) => hang(init))],
+  ])('%s, verifiers get the stop all the same', async (_, lie) => {
+    // A verifier's own path must stay open to the command line.
+    const ports = {
+      ...systemPorts,
+      fetch: ((input, init) =>
+        input === api.stopUrl ? systemPorts.fetch(input, init) : lie(input, init)) as typeof fetch,
+    };
+    // The entry itself may be what reaches the verifier: it ends the stop, and the agent stays suspended.
+    const inForce = (): boolean =>
+      api.follower.trust.stopped(`agent/${api.agent}`) || !agentIsLive(api.follower.trust.read, api.agent);
+    const began = performance.now();
+    const reached = api.follower.until(inForce).then(() => performance.now() - began);
+    const { exit } = await desk.run(['stop', api.agent, '--to', api.stopUrl], { ports });
+    expect(exit).toBe(0);
+    expect(inForce()).toBe(true);
+    // What the issuer is given to show its log and to take the entry; not the 15 s of `--timeout`.
+    expect(await reached).toBeLessThan(12_000);
   });
 });
 
