@@ -2,7 +2,7 @@
 // Run:   node --import=tsx --conditions=@bulla/source examples/api.ts        (after admin.ts)
 // Prints `api on <url>`, then one receipt a line (JSON).
 import { createVerifier, memoryReplay } from '@bulla/verifier';
-import { type GuardEnv, guard } from '@bulla/verifier/hono';
+import { type GuardEnv, type GuardTable, guard } from '@bulla/verifier/hono';
 import { createFollower } from '@bulla/verifier/log';
 import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
@@ -17,7 +17,7 @@ const order = (id: string) => ({ type: 'Order', id, attributes: { team: teams[id
 const newOrder = (body: unknown) => body as { readonly team: string; readonly amount: number };
 
 // readme:start
-const follower = createFollower({ account, url: issuer, readToken, lock });
+const follower = createFollower({ account, url: issuer, readToken, lock, onAlarm: console.error });
 follower.start();
 await follower.ready;
 const verifier = createVerifier({
@@ -28,21 +28,21 @@ const verifier = createVerifier({
   replay: memoryReplay({ processes: 1 }),
   onReceipt: (receipt) => console.log(JSON.stringify(receipt)),
 });
-app.use(
-  guard(verifier, {
-    'GET /orders/:id': { action: 'order.read', resource: (request) => order(request.param('id')) },
-    'POST /orders': {
-      action: 'order.create',
-      resource: (request) => ({
-        type: 'Order',
-        id: 'new',
-        attributes: { team: newOrder(request.json()).team },
-      }),
-      context: (request) => ({ amount: newOrder(request.json()).amount }),
-    },
-    'GET /healthz': 'public',
-  }),
-);
+const table: GuardTable = {
+  'GET /orders/:id': { action: 'order.read', resource: (request) => order(request.param('id')) },
+  'POST /orders': {
+    action: 'order.create',
+    resource: (request) => ({
+      type: 'Order',
+      id: 'new',
+      attributes: { team: newOrder(request.json()).team },
+    }),
+    context: (request) => ({ amount: newOrder(request.json()).amount }),
+  },
+  'GET /healthz': 'public',
+};
+const stop = { path: '/.bulla/stop', accept: (leaf: string) => follower.stop(leaf) };
+app.use(guard(verifier, table, { app, stop, onError: console.error }));
 // readme:end
 
 app.get('/orders/:id', (c) => c.json({ id: c.req.param('id'), readBy: c.get('grant').subject }));
