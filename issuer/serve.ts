@@ -61,6 +61,8 @@ async function listen(
 ): Promise<{ server: ServerType; address: AddressInfo }> {
   return new Promise((resolve, reject) => {
     const server = serve({ fetch, hostname: host, port }, (address) => resolve({ server, address }));
-    server.once('error', () => reject(new ConfigError(`cannot listen on ${host}, port ${port}`)));
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(new ConfigError(`cannot listen on ${host}, port ${port}: ${error.code ?? error.name}`)),
+    );
   });
 }

@@ -66,7 +66,7 @@ async function init(session: Session, given: Given): Promise<void> {
         'leases end in': span(leaseSeconds),
       }),
       'The admin key signs everything; the issuer never sees it. Back the home up.',
-      'next: bulla serve',
+      `next: bulla serve --config ${configFile}`,
       'then: bulla policy publish <folder> --slot <name>',
     ],
   );

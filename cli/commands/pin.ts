@@ -49,7 +49,8 @@ async function raise(file: string, lock: Lock): Promise<void> {
 }
 
 async function check(session: Session, file: string, maxAgeSeconds: number): Promise<void> {
-  if (!existsSync(file)) throw new CliError('lock_behind', `there is no \`${file}\``, { hint: 'bulla pin' });
+  if (!existsSync(file))
+    throw new CliError('lock_behind', `there is no \`${file}\``, { hint: `bulla pin ${file}` });
   const lock = readLock(file);
   const { size, age } = await following(session, file, (log) => ({
     size: log.trust.size,

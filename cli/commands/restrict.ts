@@ -20,7 +20,7 @@ export function registerRestrict(program: BullaCommand): void {
         const entry = await suspend(ledger, id);
         reportEntry(session.output, `suspended ${id}`, entry, {
           data: { subject: id },
-          next: `bulla resume ${id}`,
+          next: `bulla resume ${id} --keep-key <thumbprint>; keys that are not kept end for ever`,
         });
       });
     });

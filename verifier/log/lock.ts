@@ -40,7 +40,7 @@ export function readLock(file: string): Lock {
   try {
     bytes = readFileSync(file);
   } catch (cause) {
-    throw new Refusal('lock_missing', 'lock file cannot be read', { cause });
+    throw new Refusal('lock_missing', 'lock file cannot be read: `bulla pin` writes one', { cause });
   }
   return parseLock(bytes);
 }
