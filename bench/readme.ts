@@ -22,7 +22,11 @@ const told: readonly (readonly [row: string, words: string, against?: string])[]
     'the same with a narrowing block, a question asked before',
     'jose.jwtVerify.ed25519',
   ],
-  ['decision.cold.p10.e1.ed25519', 'full decision, envelope never seen', 'jose.jwtVerify.ed25519'],
+  [
+    'decision.cold.p10.e1.ed25519',
+    'full decision, envelope never seen, a question asked before',
+    'jose.jwtVerify.ed25519',
+  ],
   [
     'decision.cold.p10.e1.narrow.ed25519',
     'full decision, envelope and its narrowing block never seen',
@@ -65,7 +69,7 @@ export function writeTable({ machine, rows }: Results): string {
   });
   return [
     `Medians of ${String(machine.rounds)} interleaved rounds of one run, ${machine.day}: ${machine.cpu}, ${String(machine.cores)} cores, node ${machine.node.slice(1)}.`,
-    '[bench/](bench/README.md) says what each row includes.',
+    'Ratios are of time; for Hono, of CPU. [bench/](bench/README.md) says what each row includes.',
     '',
     '| one at a time | time | CPU | × `jose` |',
     '|---|--:|--:|--:|',

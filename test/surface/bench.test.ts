@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import {
   findFailures,
   quantile,
@@ -114,4 +115,12 @@ test('the table comes from the results, between the markers', () => {
   const readme = 'before\n<!-- bench:start -->\nold\n<!-- bench:end -->\nafter\n';
   expect(replaceTable(readme, 'new')).toBe('before\n<!-- bench:start -->\nnew\n<!-- bench:end -->\nafter\n');
   expect(() => replaceTable('no markers', 'new')).toThrow('markers');
+});
+
+test("the README's table is what the latest results say, and they hold the bars", () => {
+  const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+  const results = JSON.parse(read('bench/results/latest.json')) as Results;
+  const readme = read('README.md');
+  expect(replaceTable(readme, writeTable(results))).toBe(readme);
+  expect(findFailures(results.rows)).toEqual([]);
 });
