@@ -18,6 +18,8 @@ export const limits = {
   /** `authorization_details`: four details of these sizes become one policy under `maxPolicyDepth`. */
   maxAuthorizationDetails: 4,
   maxAuthorizationItems: 64,
+  /** Types among the resources of one detail: each power of two deepens the `forbid` by a level. */
+  maxAuthorizationTypes: 4,
   maxAuthorizationLimits: 4,
   /** Preparsing costs about 140 µs a policy. */
   maxPoliciesPerSet: 1000,

@@ -101,6 +101,18 @@ describe('what was asked becomes a limit that', () => {
     const answer = validate({ schema, policies: { staticPolicies: policiesOf([pay, read]) } });
     expect(answer).toMatchObject({ type: 'success', validationErrors: [] });
   });
+  test('takes resources of several types, and validates strictly with them', () => {
+    const resources = [
+      { type: 'Team', id: 'emea' },
+      { type: 'Order', id: '9' },
+    ];
+    const both: AuthorizationDetail = { ...read, resources };
+    const answer = validate({ schema, policies: { staticPolicies: policiesOf([both]) } });
+    expect(answer).toMatchObject({ type: 'success', validationErrors: [] });
+    expect(decide([both], 'orders.read')).toBe('allow');
+    expect(decide([both], 'orders.read', {}, { type: 'Order', id: '9' })).toBe('allow');
+    expect(decide([both], 'orders.read', {}, { type: 'Order', id: '8' })).toBe('deny');
+  });
   test('names an unknown action visibly: validation fails', () => {
     const answer = validate({
       schema,
@@ -109,7 +121,11 @@ describe('what was asked becomes a limit that', () => {
     expect(answer.type === 'success' && answer.validationErrors.length).toBeGreaterThan(0);
   });
   test('stays under the depth cap at its largest', () => {
-    const largest = { ...pay, limits: { a: 1, b: 2, c: 3, d: 4 } };
+    const resources = Array.from({ length: limits.maxAuthorizationTypes }, (_, index) => ({
+      type: `T${String(index)}`,
+      id: '1',
+    }));
+    const largest = { ...pay, resources, limits: { a: 1, b: 2, c: 3, d: 4 } };
     const [policy] = narrowTo([largest, largest, largest, largest]);
     expect(depthOf(policy)).toBeLessThanOrEqual(limits.maxPolicyDepth);
   });
@@ -141,6 +157,10 @@ describe('authorization_details', () => {
     ['an unknown member', [{ type: 'bulla', actions, locations: ['x'] }]],
     ['no action', [{ type: 'bulla', actions: [] }]],
     ['an action that is no string', [{ type: 'bulla', actions: [1] }]],
+    [
+      'resources of five types',
+      [{ type: 'bulla', actions, resources: ['A', 'B', 'C', 'D', 'E'].map((type) => ({ type, id: '1' })) }],
+    ],
     ['a resource with an attribute', [{ type: 'bulla', actions, resources: [{ type: 'A', id: '1', x: 1 }] }]],
     ['a resource type that is no type', [{ type: 'bulla', actions, resources: [{ type: 'A"', id: '1' }] }]],
     ['a fraction', [{ type: 'bulla', actions, limits: { a: 1.5 } }]],

@@ -38,10 +38,18 @@ function readDetail(value: unknown): AuthorizationDetail {
     type,
     actions: ids.map((id) => readText(id, 'an action')),
     ...(resources !== undefined && {
-      resources: readList(resources, limits.maxAuthorizationItems, 'resources').map(readResource),
+      resources: readResources(resources),
     }),
     ...(caps !== undefined && { limits: readCaps(caps) }),
   };
+}
+
+function readResources(value: unknown): { readonly type: string; readonly id: string }[] {
+  const resources = readList(value, limits.maxAuthorizationItems, 'resources').map(readResource);
+  if (new Set(resources.map(({ type }) => type)).size > limits.maxAuthorizationTypes) {
+    throw invalid(`\`resources\` are of more than ${limits.maxAuthorizationTypes} types`);
+  }
+  return resources;
 }
 
 function readResource(value: unknown): { readonly type: string; readonly id: string } {
@@ -117,9 +125,18 @@ function termOf(detail: AuthorizationDetail): Json {
   return balanced('&&', terms);
 }
 
+/** One set for each type: Cedar's strict validation refuses a set of several. */
 function within(variable: string, entities: readonly { readonly type: string; readonly id: string }[]): Json {
-  const set = entities.map(({ type, id }) => ({ Value: { __entity: { type, id } } }));
-  return operator('in', { Var: variable }, { Set: set });
+  const types = [...new Set(entities.map(({ type }) => type))];
+  const sets = types.map((wanted) =>
+    entities
+      .filter(({ type }) => type === wanted)
+      .map(({ type, id }) => ({ Value: { __entity: { type, id } } })),
+  );
+  return balanced(
+    '||',
+    sets.map((set) => operator('in', { Var: variable }, { Set: set })),
+  );
 }
 
 /** A chain of operators as a tree of logarithmic depth: the engine caps nesting (`maxPolicyDepth`). */
