@@ -144,9 +144,19 @@ export function createSigner(privateJwk: PrivateJwk): Signer {
       };
 }
 
-/** Makes a new key pair; the answer holds both halves. */
+/**
+ * Makes a new key pair; the answer holds both halves. The key leaves Node as a JWK at once: exporting a generated
+ * `KeyObject` can hang for ever in Node 20 when the garbage collector finalises the finished generation meanwhile.
+ */
 export function generatePrivateJwk(curve: 'Ed25519' | 'P-256' = 'Ed25519'): PrivateJwk {
+  const encoding = { publicKeyEncoding: jwkEncoding, privateKeyEncoding: jwkEncoding };
   const { privateKey } =
-    curve === 'Ed25519' ? generateKeyPairSync('ed25519') : generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  return privateKey.export({ format: 'jwk' }) as PrivateJwk;
+    curve === 'Ed25519'
+      ? generateKeyPairSync('ed25519', encoding)
+      : generateKeyPairSync('ec', { namedCurve: 'P-256', ...encoding });
+  const made: unknown = privateKey;
+  return made as PrivateJwk;
 }
+
+/** The types of Node 20 do not know this format, which it has had since 16. */
+const jwkEncoding = { format: 'jwk' } as { format: never; type: never };

@@ -124,6 +124,11 @@ function watchSecrets(): void {
     rememberKey(exported);
     return exported;
   });
+  wrap(crypto, 'generateKeyPairSync', (call) => {
+    const made = call();
+    rememberKey((made as { readonly privateKey?: unknown }).privateKey);
+    return made;
+  });
   syncBuiltinESMExports();
   const subtle = Object.getPrototypeOf(crypto.webcrypto.subtle) as object;
   wrap(subtle, 'sign', async (call, [, , data]) => {
