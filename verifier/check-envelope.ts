@@ -2,6 +2,7 @@ import type { RootClaims } from './envelope/root.ts';
 import { createSignatureCache } from './envelope/signatures.ts';
 import { Refusal } from './errors.ts';
 import { createKeyring } from './keyring.ts';
+import { limits } from './limits.ts';
 import { audienceKey } from './log/records.ts';
 import type { TrustView } from './log/view.ts';
 import { envelopeDigest } from './proof/content.ts';
@@ -29,10 +30,19 @@ export interface CheckedEnvelope {
  */
 export function checkEnvelope(
   text: string,
-  demands: { readonly trust: TrustView; readonly audience: string; readonly now: number },
+  demands: {
+    readonly trust: TrustView;
+    readonly audience: string;
+    readonly now: number;
+    /** As in `VerifierOptions`. */
+    readonly maxEnvelopeBytes?: number;
+  },
 ): CheckedEnvelope {
   const { trust, audience, now } = demands;
   if (typeof text !== 'string') throw new Refusal('envelope_malformed', 'envelope is not text');
+  if (text.length > (demands.maxEnvelopeBytes ?? limits.maxEnvelopeBytes)) {
+    throw new Refusal('envelope_too_large', 'envelope is too large');
+  }
   const envelope = createSignatureCache(1).open(text, envelopeDigest(text), createKeyring(trust, 32));
   const standing = readAudience(trust, audienceKey(audience), now);
   const parties = requireInForce(demands, envelope, { standing, staleness: Infinity, now });

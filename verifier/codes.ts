@@ -34,7 +34,7 @@ export const requestCodes = {
   envelope_too_large: {
     status: 401,
     oauth: 'invalid_token',
-    meaning: 'envelope is larger than `maxEnvelopeBytes`',
+    meaning: 'envelope is larger than `maxEnvelopeBytes` of this API',
   },
   envelope_malformed: { status: 401, oauth: 'invalid_token', meaning: 'envelope is not `root~block~…`' },
   envelope_claim_invalid: {

@@ -2,6 +2,8 @@
 export const limits = {
   /** `Authorization` must fit Node's 16 KiB for all headers together with the proof and what a browser or proxy adds. */
   maxEnvelopeBytes: 7168,
+  /** As far as one API may raise it (`VerifierOptions.maxEnvelopeBytes`): with a proof still within Node's 16 KiB. */
+  maxRaisedEnvelopeBytes: 12_288,
   /** Root and 16 further blocks; each costs at most one signature verification. */
   maxBlocks: 17,
   /** A DPoP proof with a P-256 key, all claims and bound headers is under 2 KiB. */

@@ -40,6 +40,12 @@ export interface VerifierOptions {
    * the outcome was: a decision that cannot be accounted for is not made.
    */
   readonly onReceipt?: (receipt: Receipt) => void;
+  /**
+   * Longest envelope taken. Default 7168 bytes, a root with about six blocks; 16 blocks want more, at most 12288. Every
+   * proxy on the way must let a header of that size pass. Node takes 16 KiB of headers in all (`maxHeaderSize`): with a
+   * proof (under 2 KiB) that leaves 2 KiB for the rest, beyond which it answers 431 by itself.
+   */
+  readonly maxEnvelopeBytes?: number;
   readonly ports?: Pick<Ports, 'now'>;
 }
 
@@ -68,7 +74,7 @@ export interface Verifier {
 /**
  * Makes the verifier of one API. Starts nothing and fetches nothing: the follower whose `trust` it reads does.
  *
- * @throws {TypeError} when the options cannot work: a foreign trust view, a malformed origin.
+ * @throws {TypeError} when the options cannot work: a foreign trust view, a malformed origin, a size out of range.
  */
 export function createVerifier(options: VerifierOptions): Verifier {
   return new LocalVerifier(options);
@@ -83,9 +89,11 @@ interface Here {
 const cachedEnvelopes = 16_384;
 const cachedEnvelopeBytes = 16_777_216;
 const cachedKeys = 65_536;
+const largest = limits.maxRaisedEnvelopeBytes;
 
 class LocalVerifier implements Verifier {
   readonly #options: VerifierOptions;
+  readonly #maxEnvelopeBytes: number;
   readonly #audience: `audience/${string}`;
   readonly #origins: ReturnType<typeof createPublicOrigins>;
   readonly #keyOf: ReturnType<typeof createKeyring>;
@@ -98,7 +106,12 @@ class LocalVerifier implements Verifier {
     if (options.trust.account !== options.account) {
       throw new TypeError('`trust` follows another account than the verifier was told to believe');
     }
+    const { maxEnvelopeBytes = limits.maxEnvelopeBytes } = options;
+    if (!(Number.isInteger(maxEnvelopeBytes) && 0 < maxEnvelopeBytes && maxEnvelopeBytes <= largest)) {
+      throw new TypeError(`\`maxEnvelopeBytes\` is not an integer from 1 to ${String(largest)}`);
+    }
     this.#options = options;
+    this.#maxEnvelopeBytes = maxEnvelopeBytes;
     this.#audience = audienceKey(options.audience);
     this.#origins = createPublicOrigins(options.publicOrigins);
     this.#keyOf = createKeyring(options.trust, cachedKeys);
@@ -141,7 +154,7 @@ class LocalVerifier implements Verifier {
     //    `request_method_refused`, `request_target_invalid`, `request_field_repeated`, `request_field_refused`,
     //    `request_host_wrong`, `request_encoding_refused`, `authorization_malformed`, `envelope_missing`,
     //    `envelope_too_large`, `proof_missing`, `proof_too_large`
-    const request = readRequest(wire, this.#origins);
+    const request = readRequest(wire, this.#origins, this.#maxEnvelopeBytes);
     attempt.request = request;
 
     // 2. This API is registered, has a policy, and our knowledge is fresh.

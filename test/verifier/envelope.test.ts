@@ -63,7 +63,7 @@ describe('root block', () => {
     expect(codeOf(() => inspect(compact))).toBe('envelope_claim_invalid');
   });
   test('over the size cap is refused before it is parsed', () => {
-    expect(codeOf(() => inspect('x'.repeat(7169)))).toBe('envelope_too_large');
+    expect(codeOf(() => inspect('x'.repeat(12_289)))).toBe('envelope_too_large');
   });
   test('with too many narrowing policies is refused', () => {
     const narrow = Array.from({ length: 65 }, () => 0);

@@ -33,13 +33,15 @@ export interface InspectedEnvelope {
 
 /**
  * Parses `root~block~…` and holds every block to the one before it: `prev` is the hash of the bytes before, `exp`
- * does not grow, `aud` does not widen, `depth` falls.
+ * does not grow, `aud` does not widen, `depth` falls. At most `maxRaisedEnvelopeBytes`: what one API takes may be less.
  *
  * @throws {Refusal} `envelope_too_large`, `envelope_malformed`, `envelope_widened`, `envelope_link_wrong`,
  *   `narrow_too_large` and the codes of `parseRoot` and `parseBlock`.
  */
 export function parseEnvelope(text: string): UnverifiedEnvelope {
-  if (text.length > limits.maxEnvelopeBytes) throw new Refusal('envelope_too_large', 'envelope is too large');
+  if (text.length > limits.maxRaisedEnvelopeBytes) {
+    throw new Refusal('envelope_too_large', 'envelope is too large');
+  }
   const parts = text.split('~', limits.maxBlocks + 1);
   const [first, ...rest] = parts;
   if (first === undefined || parts.length > limits.maxBlocks) {

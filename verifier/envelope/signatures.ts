@@ -23,6 +23,8 @@ export interface SignedEnvelope {
 
 export interface SignatureCache {
   /**
+   * Verifies one signature for each block that no envelope opened before began with, so none for the same envelope again.
+   *
    * @param text the envelope, any size: capped inside.
    * @param digest SHA-256 of `text`; the cache key, so that only these exact bytes are found again.
    * @param keyOf public key for a thumbprint, from the trust log, whatever its present standing.
@@ -33,13 +35,24 @@ export interface SignatureCache {
 }
 
 /**
+ * Also every beginning of an envelope that was opened is remembered as verified, by its digest: the siblings handed on by one
+ * holder cost one signature each.
+ *
  * A signature never becomes invalid, and a thumbprint names one key for ever: entries need no expiry, only a bound. The bound
  * is of text as well as of number: every holder can append blocks of their own and have as many large envelopes remembered
  * as they like, each taking some 15 times its text.
  */
 export function createSignatureCache(capacity: number, maxBytes: number = Infinity): SignatureCache {
   const opened = new Map<string, { readonly envelope: SignedEnvelope; readonly bytes: number }>();
+  // INVARIANT: holds digests of texts whose every signature was verified. `prev` of a block was compared with the digest of
+  // exactly the bytes before it, so where it is in here those bytes need no second look.
+  const verified = new Set<string>();
   let held = 0;
+  const remember = (digest: string): void => {
+    const [oldest] = verified;
+    if (verified.size >= capacity && oldest !== undefined) verified.delete(oldest);
+    verified.add(digest);
+  };
   const makeRoom = (bytes: number): void => {
     for (const [oldest, entry] of opened) {
       if (opened.size < capacity && held + bytes <= maxBytes) return;
@@ -51,7 +64,13 @@ export function createSignatureCache(capacity: number, maxBytes: number = Infini
     open: (text, digest, keyOf) => {
       const known = opened.get(digest);
       if (known !== undefined) return known.envelope;
-      const envelope = verifySignatures(parseEnvelope(text), keyOf);
+      const parsed = parseEnvelope(text);
+      const firstNew = verified.has(digest)
+        ? parsed.blocks.length
+        : parsed.blocks.findLastIndex(({ claims }) => verified.has(claims.prev));
+      const envelope = verifySignatures(parsed, keyOf, firstNew);
+      for (const { claims } of parsed.blocks) remember(claims.prev);
+      remember(digest);
       makeRoom(text.length);
       opened.set(digest, { envelope, bytes: text.length });
       held += text.length;
@@ -60,16 +79,18 @@ export function createSignatureCache(capacity: number, maxBytes: number = Infini
   };
 }
 
+/** @param firstNew first block whose signature was not verified before; -1 where the root's was not either. */
 function verifySignatures(
   { root, blocks, effective }: UnverifiedEnvelope,
   keyOf: (thumbprint: string) => PublicKey | undefined,
+  firstNew: number,
 ): SignedEnvelope {
-  verifyBlock(root.jws, keyOf(root.mint), 'mint_not_trusted');
+  if (firstNew < 0) verifyBlock(root.jws, keyOf(root.mint), 'mint_not_trusted');
   const first = keyOf(root.claims.cnf.jkt);
   if (first === undefined) throw new Refusal('holder_key_not_live', 'holder key is not in the trust log');
   let holder = first;
-  for (const block of blocks) {
-    verifyBlock(block.jws, holder, 'holder_key_not_live');
+  for (const [index, block] of blocks.entries()) {
+    if (index >= firstNew) verifyBlock(block.jws, holder, 'holder_key_not_live');
     ({ holder } = block);
   }
   return {

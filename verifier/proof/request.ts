@@ -72,7 +72,11 @@ export function createPublicOrigins(origins: readonly string[]): PublicOrigins {
  *   `request_host_wrong`, `request_encoding_refused`, `authorization_malformed`, `envelope_missing`, `envelope_too_large`,
  *   `proof_missing`, `proof_too_large`.
  */
-export function readRequest(wire: WireRequest, publicOrigins: PublicOrigins): PresentedRequest {
+export function readRequest(
+  wire: WireRequest,
+  publicOrigins: PublicOrigins,
+  maxEnvelopeBytes: number = limits.maxEnvelopeBytes,
+): PresentedRequest {
   if (!methodToken.test(wire.method) || wire.method === 'CONNECT') {
     throw new Refusal('request_method_refused', 'method is not acceptable');
   }
@@ -80,7 +84,7 @@ export function readRequest(wire: WireRequest, publicOrigins: PublicOrigins): Pr
   if (!types.isUint8Array(wire.body)) throw new TypeError('`body` is not a Uint8Array');
   const fields = readFields(wire.headers);
   const { path, query } = readTarget(wire.target);
-  const envelope = readEnvelope(fields.get('authorization'));
+  const envelope = readEnvelope(fields.get('authorization'), maxEnvelopeBytes);
   return {
     method: wire.method,
     path,
@@ -132,16 +136,14 @@ function originsFor(host: string | undefined, publicOrigins: PublicOrigins): rea
   return origins;
 }
 
-function readEnvelope(value: string | undefined): string {
+function readEnvelope(value: string | undefined, maxBytes: number): string {
   if (value === undefined) throw new Refusal('envelope_missing', 'no envelope');
-  if (value.length > limits.maxEnvelopeBytes + 16)
-    throw new Refusal('envelope_too_large', 'envelope is too large');
+  if (value.length > maxBytes + 16) throw new Refusal('envelope_too_large', 'envelope is too large');
   const envelope = value.replace(scheme, '');
   if (envelope.length === value.length || !envelopeBytes.test(envelope)) {
     throw new Refusal('authorization_malformed', '`authorization` is not `DPoP` and one envelope');
   }
-  if (envelope.length > limits.maxEnvelopeBytes)
-    throw new Refusal('envelope_too_large', 'envelope is too large');
+  if (envelope.length > maxBytes) throw new Refusal('envelope_too_large', 'envelope is too large');
   return envelope;
 }
 
