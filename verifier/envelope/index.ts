@@ -12,8 +12,10 @@ export { createProof, type ProofRequest } from '../proof/create.ts';
 export { type CheckedProof, checkProof, type ProofDemands } from '../proof/dpop.ts';
 export {
   createPublicOrigins,
+  type PlainRequest,
   type PresentedRequest,
   type PublicOrigins,
+  readPlainRequest,
   readRequest,
 } from '../proof/request.ts';
 export { checkTokenProof, type TokenProofDemands } from '../proof/token.ts';

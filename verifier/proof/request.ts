@@ -64,6 +64,9 @@ export function createPublicOrigins(origins: readonly string[]): PublicOrigins {
   return Object.assign(byHost, { all: [...origins] });
 }
 
+/** What a request says without envelope and proof: the part that a route anyone may call is read by, too. */
+export type PlainRequest = Pick<PresentedRequest, 'method' | 'path' | 'query' | 'origins' | 'header'>;
+
 /**
  * Reads the request as it stood on the wire: refuses what two readers could read differently, normalises nothing.
  * Does NOT verify envelope or proof, and does not look at the content.
@@ -77,23 +80,40 @@ export function readRequest(
   publicOrigins: PublicOrigins,
   maxEnvelopeBytes: number = limits.maxEnvelopeBytes,
 ): PresentedRequest {
+  // Anything else has another `length`, or none, and would pass for a request without content.
+  if (!types.isUint8Array(wire.body)) throw new TypeError('`body` is not a Uint8Array');
+  const plain = readPlainRequest(wire, publicOrigins);
+  const envelope = readEnvelope(plain.header('authorization'), maxEnvelopeBytes);
+  return {
+    ...plain,
+    envelope,
+    envelopeDigest: envelopeDigest(envelope),
+    proof: readProof(plain.header('dpop')),
+    body: wire.body,
+  };
+}
+
+/**
+ * {@link readRequest} of a request that needs no capability: one method, one target, one value for each field that matters, a
+ * host of this API. Looks for neither envelope nor proof, and not at the content.
+ *
+ * @throws {Refusal} `request_method_refused`, `request_target_invalid`, `request_field_repeated`, `request_field_refused`,
+ *   `request_host_wrong`, `request_encoding_refused`.
+ */
+export function readPlainRequest(
+  wire: Omit<WireRequest, 'body'>,
+  publicOrigins: PublicOrigins,
+): PlainRequest {
   if (!methodToken.test(wire.method) || wire.method === 'CONNECT') {
     throw new Refusal('request_method_refused', 'method is not acceptable');
   }
-  // Anything else has another `length`, or none, and would pass for a request without content.
-  if (!types.isUint8Array(wire.body)) throw new TypeError('`body` is not a Uint8Array');
   const fields = readFields(wire.headers);
   const { path, query } = readTarget(wire.target);
-  const envelope = readEnvelope(fields.get('authorization'), maxEnvelopeBytes);
   return {
     method: wire.method,
     path,
     query,
     origins: originsFor(fields.get('host'), publicOrigins),
-    envelope,
-    envelopeDigest: envelopeDigest(envelope),
-    proof: readProof(fields.get('dpop')),
-    body: wire.body,
     header: (name) => {
       const value = fields.get(name);
       // The name may be the caller's (`htb`), and is not for messages; those we name ourselves were refused above.
