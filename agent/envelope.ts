@@ -1,6 +1,7 @@
 import { Refusal } from '@bulla/verifier';
 import {
   canonicalJson,
+  holderOf,
   type InspectedEnvelope,
   inspect,
   narrowTo,
@@ -48,7 +49,7 @@ function inspectAnswer(text: string): InspectedEnvelope {
 }
 
 function requireOurs(config: AgentConfig, { root, blocks, effective }: InspectedEnvelope): void {
-  const holder = blocks.at(-1)?.holder ?? root.cnf.jkt;
+  const holder = blocks.at(-1)?.holder ?? holderOf(root);
   const wrong =
     (holder !== config.signer.publicKey.thumbprint && 'another key') ||
     (root.client_id !== config.clientId && 'another agent') ||

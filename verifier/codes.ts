@@ -91,6 +91,36 @@ export const requestCodes = {
     oauth: 'invalid_token',
     meaning: 'a holder key is not in the log, is revoked, or belongs to someone else',
   },
+  federation_not_trusted: {
+    status: 401,
+    oauth: 'invalid_token',
+    meaning: 'outside issuer is not trusted under this name, not with this key, or not for this agent',
+  },
+  federation_token_invalid: {
+    status: 401,
+    oauth: 'invalid_token',
+    meaning: 'outside token is malformed, of a refused kind, or its signature does not verify',
+  },
+  federation_claims_mismatch: {
+    status: 401,
+    oauth: 'invalid_token',
+    meaning: 'outside token is by another issuer, or does not say what the log demands of it',
+  },
+  federation_not_bound: {
+    status: 401,
+    oauth: 'invalid_token',
+    meaning: 'outside token does not name the holder key in `aud` or `nonce`',
+  },
+  federation_time: {
+    status: 401,
+    oauth: 'invalid_token',
+    meaning: 'outside token had expired at minting, or was not issued shortly before',
+  },
+  action_not_vouched: {
+    status: 403,
+    oauth: 'insufficient_scope',
+    meaning: "the agent's record does not list this action for a key that the mint alone vouches for",
+  },
   envelope_revoked: { status: 401, oauth: 'invalid_token', meaning: 'this capability was revoked' },
   policy_superseded: {
     status: 401,

@@ -1,5 +1,5 @@
 import type { SignedEnvelope } from './envelope/signatures.ts';
-import type { Parties } from './parties.ts';
+import type { KeyStanding, Parties } from './parties.ts';
 
 /**
  * An allowed request: proof that `decide` said yes to this very request. Only the verifier makes one; a handler that
@@ -16,6 +16,8 @@ class VerifiedGrant {
   readonly actors: readonly string[];
   /** Thumbprint of the key that signed the proof. */
   readonly keyThumbprint: string;
+  /** How the holders' keys are known: `logged`, `federated`, `unlogged` or `vouched`. */
+  readonly key: KeyStanding;
   readonly action: string;
   /** Unix seconds: nothing in this grant outlives the request, but what it starts may want to end here. */
   readonly expiresAt: number;
@@ -28,6 +30,7 @@ class VerifiedGrant {
     this.agent = parties.agent?.id;
     this.actors = parties.actors;
     this.keyThumbprint = envelope.holder.thumbprint;
+    this.key = parties.key;
     this.action = action;
     this.expiresAt = envelope.effective.exp;
     this.boundHeaders = boundHeaders;

@@ -17,6 +17,12 @@ export interface JsonObject {
  * @throws {Refusal} `json_invalid`.
  */
 export function parseJson(bytes: Uint8Array): Json {
+  return parse(bytes, 'integers');
+}
+
+type Numbers = 'integers' | 'fractions';
+
+function parse(bytes: Uint8Array, numbers: Numbers): Json {
   let text: string;
   let value: Json;
   if (!types.isUint8Array(bytes) || !isUtf8(bytes)) throw new Refusal('json_invalid', 'not UTF-8');
@@ -27,7 +33,7 @@ export function parseJson(bytes: Uint8Array): Json {
     throw new Refusal('json_invalid', 'not JSON');
   }
   // JSON.parse keeps the last of two equal names; then the text holds more colons than the value has members.
-  if (countMembers(value, 0) !== countColons(text))
+  if (countMembers(value, numbers, 0) !== countColons(text))
     throw new Refusal('json_invalid', 'duplicate member name');
   return value;
 }
@@ -35,6 +41,18 @@ export function parseJson(bytes: Uint8Array): Json {
 /** {@link parseJson}, and the value must be an object. @throws {Refusal} `json_invalid`. */
 export function parseJsonObject(bytes: Uint8Array): JsonObject {
   const value = parseJson(bytes);
+  if (!isJsonObject(value)) throw new Refusal('json_invalid', 'not a JSON object');
+  return value;
+}
+
+/**
+ * {@link parseJsonObject} for JSON that others write by rules of their own (RFC 7519 lets times have a fraction): numbers
+ * may have a fraction, integers must still be safe.
+ *
+ * @throws {Refusal} `json_invalid`.
+ */
+export function parseForeignJsonObject(bytes: Uint8Array): JsonObject {
+  const value = parse(bytes, 'fractions');
   if (!isJsonObject(value)) throw new Refusal('json_invalid', 'not a JSON object');
   return value;
 }
@@ -55,19 +73,24 @@ export function isPlainObject(value: unknown): value is Readonly<Record<string, 
   return prototype === null || (!Array.isArray(value) && Object.getPrototypeOf(prototype) === null);
 }
 
-function countMembers(value: Json, depth: number): number {
+function countMembers(value: Json, numbers: Numbers, depth: number): number {
   if (depth > limits.maxJsonDepth) throw new Refusal('json_invalid', 'nested too deeply');
-  if (typeof value === 'number' && !Number.isSafeInteger(value)) {
+  if (typeof value === 'number' && !isExact(value, numbers)) {
     throw new Refusal('json_invalid', 'number is not a safe integer');
   }
   if (typeof value !== 'object' || value === null) return 0;
   let count = 0;
   if (Array.isArray(value)) {
-    for (const item of value as readonly Json[]) count += countMembers(item, depth + 1);
+    for (const item of value as readonly Json[]) count += countMembers(item, numbers, depth + 1);
     return count;
   }
-  for (const item of Object.values(value)) count += 1 + countMembers(item, depth + 1);
+  for (const item of Object.values(value)) count += 1 + countMembers(item, numbers, depth + 1);
   return count;
+}
+
+function isExact(value: number, numbers: Numbers): boolean {
+  if (Number.isSafeInteger(value)) return true;
+  return numbers === 'fractions' && Number.isFinite(value) && !Number.isInteger(value);
 }
 
 function countColons(text: string): number {

@@ -55,6 +55,21 @@ export const limits = {
   maxRefusedLeaves: 10_000,
   /** Genesis carries a signature of every admin key and of the log key. */
   maxAdmins: 15,
+  /** A JWKS holds the key in use, the next and some that are going. */
+  maxOutsideKeys: 16,
+  maxClaimDemands: 16,
+  maxVouchedActions: 64,
+  /** A GitHub token is about 1.6 KiB; it travels in the root block, encoded twice. */
+  maxOutsideTokenBytes: 4096,
+  /** How long before minting an outside token may have been issued. */
+  maxOutsideTokenAgeSeconds: 600,
+  /** How long before its end an outside token without `iat` is accepted (SPIFFE). */
+  maxOutsideTokenLifeSeconds: 3600,
+  /** How far the clock of an outside issuer may be ahead of ours. */
+  outsideClockSkewSeconds: 30,
+  /** Cost of an RSA signature grows with its key: 4,096 bits take some 100 µs. */
+  minRsaBits: 2048,
+  maxRsaBits: 4096,
   /** Links from a key to the key that added it; walked on each request. */
   maxKeyChain: 16,
   /** Resume and recover rewrite every key of their subject. */

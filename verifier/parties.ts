@@ -1,6 +1,7 @@
 import type { SignedEnvelope } from './envelope/signatures.ts';
 import { Refusal } from './errors.ts';
-import type { AgentRecord, PrincipalRecord } from './log/records.ts';
+import { requireOutsideToken } from './federation/check.ts';
+import type { AgentRecord, FederationRecord, PrincipalRecord } from './log/records.ts';
 import { keyIsLive, liveAgent, livePrincipal } from './log/standing.ts';
 import type { TrustView } from './log/view.ts';
 
@@ -18,14 +19,21 @@ export interface Parties {
   readonly agents: readonly Agent[];
   /** Ids in the order the envelope passed through them, the person first; `unlogged` for a key in no log. */
   readonly actors: readonly string[];
-  /** Whether the last holder's key is in the log. */
-  readonly key: 'logged' | 'unlogged';
+  /** How the holders' keys are known: the weakest of how the first and the last one are. */
+  readonly key: KeyStanding;
 }
+
+/** Ascending: the mint's word alone; a key that a holder named; one bound to an outside token; one in the log. */
+const standings = ['vouched', 'unlogged', 'federated', 'logged'] as const;
+
+/** How a holder's key is known: `vouched` < `unlogged` < `federated` < `logged`. */
+export type KeyStanding = (typeof standings)[number];
 
 /**
  * Finds everyone an envelope speaks for, each active now, in the epochs of minting, each key belonging to its subject.
  *
- * @throws {Refusal} `subject_not_active`, `agent_not_active`, `holder_key_not_live`.
+ * @throws {Refusal} `subject_not_active`, `agent_not_active`, `holder_key_not_live`, `federation_not_trusted`,
+ *   `federation_claims_mismatch`, `federation_not_bound`, `federation_time`.
  */
 export function findParties(trust: TrustView, envelope: SignedEnvelope): Parties {
   const { root } = envelope;
@@ -34,10 +42,7 @@ export function findParties(trust: TrustView, envelope: SignedEnvelope): Parties
     throw new Refusal('subject_not_active', 'the person was suspended since this envelope was minted');
   }
   const agent = root.client_id === undefined ? undefined : mintedAgent(trust, root, root.client_id);
-  const minted = agent === undefined ? `principal/${root.sub}` : `agent/${agent.id}`;
-  if (subjectOfKey(trust, root.cnf.jkt) !== minted) {
-    throw new Refusal('holder_key_not_live', 'holder key does not belong to the one it was minted for');
-  }
+  requireFirstHolder(trust, envelope, agent);
   const subjects = laterHolders(trust, envelope);
   const agents = subjects.flatMap((subject) =>
     subject?.startsWith('agent/') === true ? [activeAgent(trust, idOf(subject))] : [],
@@ -51,8 +56,62 @@ export function findParties(trust: TrustView, envelope: SignedEnvelope): Parties
     ...(agent !== undefined && { agent }),
     agents: agent === undefined ? agents : [agent, ...agents],
     actors: agent === undefined ? [root.sub, ...later] : [root.sub, agent.id, ...later],
-    key: later.at(-1) === 'unlogged' ? 'unlogged' : 'logged',
+    key: weakest(root.key, later.at(-1) === 'unlogged' ? 'unlogged' : 'logged'),
   };
+}
+
+function weakest(first: KeyStanding, last: KeyStanding): KeyStanding {
+  return standings.find((standing) => standing === first || standing === last) ?? 'vouched';
+}
+
+/** In the log the first key is the party's; one that the log does not know stands on what the root carries instead. */
+function requireFirstHolder(trust: TrustView, envelope: SignedEnvelope, agent: Agent | undefined): void {
+  const { root, firstHolder } = envelope;
+  const subject = subjectOfKey(trust, firstHolder);
+  if (root.key === 'logged') {
+    if (subject !== (agent === undefined ? `principal/${root.sub}` : `agent/${agent.id}`)) {
+      throw new Refusal('holder_key_not_live', 'holder key does not belong to the one it was minted for');
+    }
+    return;
+  }
+  if (subject !== undefined) {
+    throw new Refusal('holder_key_not_live', 'holder key is in the log and is used as if it were not');
+  }
+  const name = root.key === 'federated' ? root.federated?.trust : root.vouched?.trust;
+  const record = name === undefined ? undefined : federationOf(trust, name, agent);
+  if (root.key === 'vouched') return;
+  if (envelope.outside === undefined) {
+    throw new Refusal('federation_token_invalid', 'envelope carries no outside token');
+  }
+  const { account, iat: now } = root;
+  requireOutsideToken(record, envelope.outside, { account, jkt: firstHolder, now });
+}
+
+/** The trust under this name, in force and standing for this agent. */
+function federationOf(trust: TrustView, name: string, agent: Agent | undefined): FederationRecord {
+  const record = trust.read(`federation/${name}`);
+  if (record?.status !== 'trusted' || trust.stopped(`federation/${name}`)) {
+    throw new Refusal('federation_not_trusted', 'outside issuer is not trusted under this name');
+  }
+  if (record.agent !== agent?.id) {
+    throw new Refusal('federation_not_trusted', 'outside issuer is trusted for another agent');
+  }
+  return record;
+}
+
+/**
+ * A key that the mint alone vouches for does only what an admin listed for the agent, whoever holds the envelope now.
+ *
+ * @throws {Refusal} `action_not_vouched`.
+ */
+export function requireVouched({ root }: SignedEnvelope, { agent }: Parties, action: string): void {
+  if (root.key !== 'vouched') return;
+  if (agent?.record.vouched?.includes(action) !== true) {
+    throw new Refusal(
+      'action_not_vouched',
+      'admins have not listed this action for a vouched key of the agent',
+    );
+  }
 }
 
 function mintedAgent(trust: TrustView, root: SignedEnvelope['root'], id: string): Agent {
@@ -69,7 +128,7 @@ function mintedAgent(trust: TrustView, root: SignedEnvelope['root'], id: string)
 /** Subjects of the keys that blocks hand the envelope to, in order; undefined for a key in no log. */
 function laterHolders(trust: TrustView, envelope: SignedEnvelope): readonly (string | undefined)[] {
   const subjects: (string | undefined)[] = [];
-  let holder = envelope.root.cnf.jkt;
+  let holder = envelope.firstHolder;
   for (const block of envelope.blocks) {
     if (block.holder.thumbprint === holder) continue;
     holder = block.holder.thumbprint;

@@ -2,7 +2,7 @@ import type { Access, Resource, RouteOptions, WireRequest } from './access.ts';
 import type { SignedEnvelope } from './envelope/signatures.ts';
 import type { Code } from './errors.ts';
 import type { TrustView } from './log/view.ts';
-import type { Parties } from './parties.ts';
+import type { KeyStanding, Parties } from './parties.ts';
 import type { CheckedProof } from './proof/dpop.ts';
 import { replayKey } from './proof/replay.ts';
 import type { PresentedRequest } from './proof/request.ts';
@@ -43,6 +43,10 @@ export interface Receipt {
     readonly subject: string;
     readonly actors: readonly string[];
     readonly policy: string;
+    /** How the holders' keys are known; present once the parties were found. */
+    readonly key?: KeyStanding;
+    /** Name of the trust in an outside issuer, where the envelope stands on one. */
+    readonly federation?: string;
   };
   /** Present once the proof was verified. `id`: base64url SHA-256 of key and `jti`, as replay stores have it. */
   readonly proof?: { readonly id: string; readonly key: string };
@@ -79,6 +83,7 @@ export function writeReceipt(
   { outcome, code, reasons }: Outcome,
 ): Receipt {
   const { wire, access, route, request, envelope, parties, proof, resource, now } = attempt;
+  const federation = envelope?.root.federated?.trust ?? envelope?.root.vouched?.trust;
   const age = verifier.trust.age(now);
   return {
     version: 1,
@@ -99,6 +104,8 @@ export function writeReceipt(
         subject: envelope.root.sub,
         actors: parties?.actors ?? [],
         policy: envelope.root.policy,
+        ...(parties !== undefined && { key: parties.key }),
+        ...(federation !== undefined && { federation }),
       },
     }),
     ...(proof !== undefined && { proof: { id: replayKey(proof), key: proof.keyThumbprint } }),

@@ -6,7 +6,7 @@ import { createKeyring } from './keyring.ts';
 import { limits } from './limits.ts';
 import { audienceKey } from './log/records.ts';
 import type { TrustView } from './log/view.ts';
-import { findParties, type Parties } from './parties.ts';
+import { findParties, type Parties, requireVouched } from './parties.ts';
 import { type Clearance, createClearance, type Verdict } from './policy/clear.ts';
 import { type Ports, systemPorts } from './ports.ts';
 import { checkProof } from './proof/dpop.ts';
@@ -161,16 +161,20 @@ class LocalVerifier implements Verifier {
     //    `audience_not_active`, `policy_retired`, `trust_stale`
     const here = this.#requireHere(route, now);
 
-    // 3. The envelope has its exact form, each block takes away and is signed by the key before it, and the first two
-    //    keys (the mint's, then the first holder's) are in the log, whatever their standing.
+    // 3. The envelope has its exact form, each block takes away and is signed by the key before it (or the mint, for the
+    //    same holder). The mint's key is in the log, whatever its standing; so is the first holder's, or the root carries
+    //    it and, where it is federated, an outside token that the outside key signed.
     //    `envelope_malformed`, `envelope_claim_invalid`, `envelope_link_wrong`, `envelope_widened`, `narrow_too_large`,
     //    `jws_malformed`, `jws_header_invalid`, `jws_type_wrong`, `encoding_invalid`, `json_invalid`, `key_invalid`,
-    //    `envelope_signature_invalid`, `mint_not_trusted`, `holder_key_not_live`
+    //    `envelope_signature_invalid`, `mint_not_trusted`, `holder_key_not_live`, `federation_token_invalid`
     const envelope = this.#signatures.open(request.envelope, request.envelopeDigest, this.#keyOf);
     attempt.envelope = envelope;
 
-    // 4. to 8. The envelope is in force now: requireInForce, below, has the steps and their codes.
+    // 4. to 8. The envelope is in force now: requireInForce, below, has the steps and their codes. A key that the mint alone
+    //    vouches for does what admins listed for its agent, and nothing else.
+    //    `action_not_vouched`
     attempt.parties = requireInForce(this.#options, envelope, { ...here, now });
+    requireVouched(envelope, attempt.parties, access.action);
 
     // 9. The last holder proves this exact request.
     //    `proof_malformed`, `proof_time`, `proof_method_mismatch`, `proof_target_mismatch`, `proof_query_mismatch`,
@@ -198,6 +202,7 @@ class LocalVerifier implements Verifier {
     const answered = this.#now();
     const { standing, staleness } = this.#requireHere(route, answered);
     attempt.parties = requireInForce(this.#options, envelope, { standing, staleness, now: answered });
+    requireVouched(envelope, attempt.parties, access.action);
 
     // 13. The admins' policy allows, and no limit of a block, an agent or the route forbids: this is returned, not thrown.
     //     What has no clean answer is thrown: `policy_unavailable`, `policy_set_too_large`, `policy_invalid`,
@@ -271,7 +276,10 @@ export function requireInForce(
   requireMintLease(trust, envelope, now);
 
   // 6. Person, agent and every holder in the log are active now, in the epochs of minting, each with a key of their own.
-  //    `subject_not_active`, `agent_not_active`, `holder_key_not_live`
+  //    A first holder in no log stands on a trust in an outside issuer that is in force for this agent, whose token names
+  //    this very key and was fresh at minting; or on the mint's word.
+  //    `subject_not_active`, `agent_not_active`, `holder_key_not_live`, `federation_not_trusted`,
+  //    `federation_claims_mismatch`, `federation_not_bound`, `federation_time`
   const parties = findParties(trust, envelope);
 
   // 7. It was not revoked.

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { checkEnvelope, Refusal } from '@bulla/verifier';
 import { showPolicy } from '@bulla/verifier/authoring';
-import { type InspectedEnvelope, inspect } from '@bulla/verifier/envelope';
+import { holderOf, type InspectedEnvelope, inspect } from '@bulla/verifier/envelope';
 import type { BullaCommand, Given } from '../command.ts';
 import { CliError } from '../errors.ts';
 import { fields, when } from '../output.ts';
@@ -83,7 +83,7 @@ function describe({ root, blocks, effective, mint }: InspectedEnvelope): string[
     issued: when(root.iat),
     expires: when(effective.exp),
     policy: root.policy,
-    holder: blocks.at(-1)?.holder ?? root.cnf.jkt,
+    holder: blocks.at(-1)?.holder ?? holderOf(root),
     'mint key': mint,
     blocks: blocks.length,
     'more blocks': effective.depth,

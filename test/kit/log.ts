@@ -29,6 +29,8 @@ export interface Party {
   readonly signer: Signer;
 }
 
+type TrustOutside = Extract<Operation, { readonly type: 'federation.trust' }>;
+
 export interface LedgerOptions {
   /** Unix seconds of genesis. Default 1,800,000,000. */
   readonly time?: number;
@@ -213,6 +215,22 @@ export class Ledger {
     if (kind === 'interactive') this.do(op, [signer]);
     else this.ask(op, `principal/${owner.id}`, owner.signer, { cosigners: [signer] });
     return { id: agentIdOf(this.lastLeaf), signer };
+  }
+
+  /** Trusts an outside issuer: by default GitHub Actions of one repository, under a key that no test has. */
+  trustOutside(agent: { readonly id: string }, change: Partial<TrustOutside> = {}): string {
+    const name = change.name ?? 'build';
+    this.do({
+      type: 'federation.trust',
+      issuer: 'https://token.actions.githubusercontent.com',
+      profile: 'github',
+      keys: [leafHash('outside')],
+      claims: { repository: 'octo-org/octo-repo' },
+      ...change,
+      name,
+      agent: agent.id,
+    });
+    return name;
   }
 
   group(name: string, options: { readonly protected?: boolean } = {}): string {

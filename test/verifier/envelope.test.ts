@@ -49,7 +49,7 @@ describe('root block', () => {
     ['`exp` before `iat`', { exp: 999 }],
     ['an epoch without its agent', { epoch: { principal: 1 } }],
     ['a kind of key this version does not know', { key: 'federated' }],
-    ['a key inside `cnf` beside the thumbprint', { cnf: { jkt: claims.cnf.jkt, jwk: {} } }],
+    ['a key inside `cnf` beside the thumbprint', { cnf: { ...claims.cnf, jwk: {} } }],
     ['a depth over the cap', { depth: 17 }],
     ['a narrowing that is not a list', { narrow: {} }],
     ['a staleness under zero', { staleness: -1 }],

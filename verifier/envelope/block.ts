@@ -24,9 +24,11 @@ export interface UnverifiedBlock {
   readonly claims: Omit<BlockClaims, 'cnf'>;
   /** The next holder. */
   readonly holder: PublicKey;
+  /** Thumbprint of the mint key, where the mint and not the holder signed. */
+  readonly mint: string | undefined;
 }
 
-const blockProfile: JwsProfile = { typ: 'bulla-block+jwt', members: [] };
+const blockProfile: JwsProfile = { typ: 'bulla-block+jwt', members: [], optional: ['kid'] };
 
 /**
  * Parses one block. Does NOT verify its signature or its link to the bytes before it.
@@ -48,7 +50,12 @@ export function parseBlock(compact: string): UnverifiedBlock {
   const holder = parsePublicJwk(confirmation.raw('jwk'));
   confirmation.finish();
   reader.finish();
-  return { jws, claims, holder };
+  return { jws, claims, holder, mint: readMint(jws.header['kid']) };
+}
+
+function readMint(kid: Json | undefined): string | undefined {
+  if (kid === undefined || (typeof kid === 'string' && kid.length === 43)) return kid;
+  throw new Refusal('jws_header_invalid', '`kid` is not a thumbprint');
 }
 
 /** base64url SHA-256 of the envelope so far: what the next block's `prev` must say. */
@@ -69,6 +76,32 @@ export function signBlock(
   block: Omit<BlockClaims, 'prev' | 'cnf'> & { readonly next: PublicJwk },
   holder: Signer,
 ): string {
+  return append(envelope, block, {}, holder);
+}
+
+/**
+ * Appends a block in which the mint that signed the root takes something away (downscope at the issuer). `next` must be
+ * the key that the envelope names last: a mint's block hands nothing on.
+ *
+ * Does NOT check that: a verifier refuses a block by another mint key, and one that names another holder.
+ *
+ * @returns the longer envelope.
+ * @throws {Refusal} `envelope_missing`, `key_invalid` when `next` is not an acceptable public key.
+ */
+export function signMintBlock(
+  envelope: string,
+  block: Omit<BlockClaims, 'prev' | 'cnf'> & { readonly next: PublicJwk },
+  mint: Signer,
+): string {
+  return append(envelope, block, { kid: mint.publicKey.thumbprint }, mint);
+}
+
+function append(
+  envelope: string,
+  block: Omit<BlockClaims, 'prev' | 'cnf'> & { readonly next: PublicJwk },
+  members: JsonObject,
+  signer: Signer,
+): string {
   const { next, ...claims } = block;
   const payload: JsonObject = {
     ...claims,
@@ -76,5 +109,5 @@ export function signBlock(
     cnf: { jwk: { ...parsePublicJwk(next).jwk } },
   };
   if (envelope.length === 0) throw new Refusal('envelope_missing', 'no envelope to append to');
-  return `${envelope}~${signJws(blockProfile.typ, {}, payload, holder)}`;
+  return `${envelope}~${signJws(blockProfile.typ, members, payload, signer)}`;
 }

@@ -2,6 +2,7 @@ import { Refusal } from '../errors.ts';
 import type { Json } from '../json.ts';
 import { limits } from '../limits.ts';
 import { linkOf, parseBlock, type UnverifiedBlock } from './block.ts';
+import { holderOf } from './holder.ts';
 import { parseRoot, type RootClaims, type UnverifiedRoot } from './root.ts';
 
 /**
@@ -61,6 +62,7 @@ export function parseEnvelope(text: string): UnverifiedEnvelope {
     if (block.claims.prev !== linkOf(text.slice(0, end))) {
       throw new Refusal('envelope_link_wrong', 'a block does not follow the bytes before it');
     }
+    requireSameHolder(root, blocks.at(-1), block);
     effective = narrowed(effective, block);
     blocks.push(block);
     end += 1 + part.length;
@@ -70,6 +72,21 @@ export function parseEnvelope(text: string): UnverifiedEnvelope {
     throw new Refusal('narrow_too_large', 'too many narrowing policies in one envelope');
   }
   return { root, blocks, effective };
+}
+
+/** What the mint adds after the root may take away, and hands nothing on. */
+function requireSameHolder(
+  root: UnverifiedRoot,
+  before: UnverifiedBlock | undefined,
+  block: UnverifiedBlock,
+): void {
+  if (block.mint === undefined) return;
+  if (block.mint !== root.mint) {
+    throw new Refusal('envelope_signature_invalid', 'a block is by another mint than the root');
+  }
+  if (block.holder.thumbprint !== (before?.holder.thumbprint ?? holderOf(root.claims))) {
+    throw new Refusal('envelope_widened', 'a block by the mint names another holder');
+  }
 }
 
 function narrowed(before: Effective, { claims }: UnverifiedBlock): Effective {

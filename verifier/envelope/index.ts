@@ -1,4 +1,7 @@
 export { decodeBase64url, encodeBase64url } from '../base64url.ts';
+export { bindingOf, checkOutsideToken, checkUnboundToken } from '../federation/check.ts';
+export { type OutsideJwk, type OutsideKey, parseOutsideJwk } from '../federation/key.ts';
+export { parseOutsideToken, type UnverifiedOutsideToken } from '../federation/token.ts';
 export {
   canonicalJson,
   isJsonObject,
@@ -20,7 +23,8 @@ export {
 } from '../proof/request.ts';
 export { checkTokenProof, type TokenProofDemands } from '../proof/token.ts';
 export { type AuthorizationDetail, narrowTo, parseAuthorizationDetails } from './authorization.ts';
-export { type BlockClaims, signBlock } from './block.ts';
+export { type BlockClaims, signBlock, signMintBlock } from './block.ts';
 export { type InspectedEnvelope, inspect } from './envelope.ts';
+export { type HolderClaims, holderOf, type KeyKind } from './holder.ts';
 export { type JwsProfile, parseJws, signJws, type UnverifiedJws, verifyJws } from './jws.ts';
 export { type RootClaims, signRoot } from './root.ts';

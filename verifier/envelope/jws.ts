@@ -17,6 +17,8 @@ export interface UnverifiedJws {
 export interface JwsProfile {
   readonly typ: string;
   readonly members: readonly string[];
+  /** Members that may be there beside them. */
+  readonly optional?: readonly string[];
 }
 
 /**
@@ -70,7 +72,8 @@ function requireHeader(header: JsonObject, profile: JwsProfile): void {
   for (const member of profile.members) {
     if (!(member in header)) throw new Refusal('jws_header_invalid', `no \`${member}\` in the header`);
   }
-  if (Object.keys(header).length !== profile.members.length + 2) {
+  const optional = profile.optional?.filter((member) => Object.hasOwn(header, member)).length ?? 0;
+  if (Object.keys(header).length !== profile.members.length + optional + 2) {
     throw new Refusal('jws_header_invalid', 'unknown header member');
   }
 }

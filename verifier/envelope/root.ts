@@ -1,12 +1,13 @@
 import { Refusal } from '../errors.ts';
 import { canonicalJson, type Json, type JsonObject } from '../json.ts';
-import type { Signer } from '../keys.ts';
+import { type PublicKey, type Signer } from '../keys.ts';
 import { limits } from '../limits.ts';
 import { type Claims, readClaims } from './claims.ts';
+import { type HolderClaims, readHolder, requireHolder } from './holder.ts';
 import { type JwsProfile, parseJws, signJws, type UnverifiedJws } from './jws.ts';
 
 /** Claims of the root block (docs/spec/envelope.md). Times are Unix seconds. */
-export interface RootClaims {
+export interface RootClaims extends HolderClaims {
   readonly iss: string;
   readonly aud: readonly string[];
   /** The person, `prn_…`. */
@@ -20,8 +21,6 @@ export interface RootClaims {
   readonly epoch: { readonly principal: number; readonly agent?: number };
   /** The agent, `agt_…`; absent when a person acts with a key of their own. */
   readonly client_id?: string;
-  readonly cnf: { readonly jkt: string };
-  readonly key: 'logged';
   /** Digest of the audience's policy set at minting. */
   readonly policy: string;
   /** `forbid` policies as EST JSON. Unverified JSON here; the engine checks effect, depth and schema. */
@@ -36,6 +35,8 @@ export interface UnverifiedRoot {
   /** Thumbprint of the mint key. */
   readonly mint: string;
   readonly claims: RootClaims;
+  /** The first holder's key, where the root carries it whole. */
+  readonly holder: PublicKey | undefined;
 }
 
 const rootProfile: JwsProfile = { typ: 'bulla+jwt', members: ['kid'] };
@@ -58,6 +59,7 @@ export function parseRoot(compact: string): UnverifiedRoot {
     throw new Refusal('jws_header_invalid', '`kid` is not a thumbprint');
   }
   const reader = readClaims(jws.payload);
+  const holding = readHolder(reader);
   const claims: RootClaims = {
     iss: reader.string('iss', 512),
     aud: reader.strings('aud', 8),
@@ -68,8 +70,7 @@ export function parseRoot(compact: string): UnverifiedRoot {
     account: reader.string('account', 64),
     epoch: readEpoch(reader.object('epoch')),
     ...(reader.has('client_id') && { client_id: reader.string('client_id', 64) }),
-    cnf: readThumbprint(reader.object('cnf')),
-    key: readKeyKind(reader),
+    ...holding.claims,
     policy: reader.string('policy', 64),
     narrow: readNarrow(reader),
     depth: reader.integer('depth', depthRange),
@@ -82,7 +83,8 @@ export function parseRoot(compact: string): UnverifiedRoot {
     throw new Refusal('envelope_claim_invalid', '`epoch.agent` goes with `client_id`');
   }
   if (claims.exp <= claims.iat) throw new Refusal('envelope_claim_invalid', '`exp` is not after `iat`');
-  return { jws, mint, claims };
+  requireHolder(claims);
+  return { jws, mint, claims, holder: holding.holder };
 }
 
 function readEpoch(reader: Claims): RootClaims['epoch'] {
@@ -92,19 +94,6 @@ function readEpoch(reader: Claims): RootClaims['epoch'] {
   };
   reader.finish();
   return epoch;
-}
-
-function readThumbprint(reader: Claims): RootClaims['cnf'] {
-  const jkt = reader.string('jkt', 43);
-  reader.finish();
-  return { jkt };
-}
-
-function readKeyKind(reader: Claims): 'logged' {
-  if (reader.string('key') !== 'logged') {
-    throw new Refusal('envelope_claim_invalid', '`key` is not a kind this version accepts');
-  }
-  return 'logged';
 }
 
 /**

@@ -1,4 +1,5 @@
 import { type Code, Refusal } from '../errors.ts';
+import { rereadOutsideToken, type SignedOutsideToken, verifyOutsideToken } from '../federation/token.ts';
 import type { PublicKey } from '../keys.ts';
 import { revokedKey } from '../log/records.ts';
 import type { BlockClaims } from './block.ts';
@@ -13,6 +14,10 @@ import type { RootClaims } from './root.ts';
 export interface SignedEnvelope {
   readonly mint: string;
   readonly root: RootClaims;
+  /** Thumbprint of the first holder's key. */
+  readonly firstHolder: string;
+  /** The outside token that the root carries, its signature verified; what it is good for is asked on each request. */
+  readonly outside?: SignedOutsideToken;
   readonly blocks: readonly (Omit<BlockClaims, 'cnf'> & { readonly holder: PublicKey })[];
   readonly effective: UnverifiedEnvelope['effective'];
   /** State key under which this capability would be revoked. */
@@ -29,7 +34,7 @@ export interface SignatureCache {
    * @param digest SHA-256 of `text`; the cache key, so that only these exact bytes are found again.
    * @param keyOf public key for a thumbprint, from the trust log, whatever its present standing.
    * @throws {Refusal} the codes of `parseEnvelope`, `envelope_signature_invalid`, and where the log has no such key
-   *   `mint_not_trusted` (the mint's) or `holder_key_not_live` (the first holder's).
+   *   `mint_not_trusted` (the mint's) or `holder_key_not_live` (the first holder's); `federation_token_invalid`, `key_invalid`.
    */
   open(text: string, digest: string, keyOf: (thumbprint: string) => PublicKey | undefined): SignedEnvelope;
 }
@@ -85,22 +90,35 @@ function verifySignatures(
   keyOf: (thumbprint: string) => PublicKey | undefined,
   firstNew: number,
 ): SignedEnvelope {
-  if (firstNew < 0) verifyBlock(root.jws, keyOf(root.mint), 'mint_not_trusted');
-  const first = keyOf(root.claims.cnf.jkt);
+  const mint = keyOf(root.mint);
+  if (firstNew < 0) verifyBlock(root.jws, mint, 'mint_not_trusted');
+  const { cnf } = root.claims;
+  const first = 'jkt' in cnf ? keyOf(cnf.jkt) : root.holder;
   if (first === undefined) throw new Refusal('holder_key_not_live', 'holder key is not in the trust log');
+  const outside = outsideToken(root.claims, firstNew < 0);
   let holder = first;
   for (const [index, block] of blocks.entries()) {
-    if (index >= firstNew) verifyBlock(block.jws, holder, 'holder_key_not_live');
+    const signer = block.mint === undefined ? holder : mint;
+    if (index >= firstNew) verifyBlock(block.jws, signer, 'holder_key_not_live');
     ({ holder } = block);
   }
   return {
     mint: root.mint,
     root: root.claims,
+    firstHolder: first.thumbprint,
+    ...(outside !== undefined && { outside }),
     blocks: blocks.map((block) => ({ ...block.claims, holder: block.holder })),
     effective,
     revokedKey: revokedKey(root.claims.jti),
     holder,
   };
+}
+
+/** The outside token's signature is one of the root's: where that text was verified before, so was the token in it. */
+function outsideToken({ federated }: RootClaims, isNew: boolean): SignedOutsideToken | undefined {
+  if (federated === undefined) return undefined;
+  const { token, jwk } = federated;
+  return isNew ? verifyOutsideToken(token, jwk) : rereadOutsideToken(token, jwk);
 }
 
 function verifyBlock(jws: UnverifiedJws, key: PublicKey | undefined, unknown: Code): void {

@@ -85,6 +85,12 @@ export const logCodes = {
   },
   rule_not_owner: { status: 403, meaning: 'asked for by somebody else than the owner' },
   rule_not_sponsor: { status: 403, meaning: 'activation is signed by neither an admin nor a sponsor' },
+  rule_federation_dead: { status: 409, meaning: 'name of an outside issuer was distrusted' },
+  rule_federation_unknown: { status: 404, meaning: 'no outside issuer is trusted under this name' },
+  rule_federation_loose: {
+    status: 400,
+    meaning: 'claims or issuer of a trust would let in more than the profile allows',
+  },
   rule_agents_too_many: { status: 400, meaning: 'owner has `maxAgentsPerOwner` agents' },
   rule_limit_not_forbid: { status: 400, meaning: 'agent limits are not `forbid` policies within their caps' },
   rule_attribute_kind: {

@@ -45,8 +45,8 @@ export {
   verifyInclusion,
 } from './merkle.ts';
 export { type NoteSignature, noteKeyId, parseNote, type UnverifiedNote, writeNote } from './note.ts';
-export type { Lease, Operation } from './operations.ts';
-export { audienceKey, type Read, type Records, revokedKey } from './records.ts';
+export type { ClaimDemand, Lease, Operation, OutsideProfile } from './operations.ts';
+export { audienceKey, type FederationRecord, type Read, type Records, revokedKey } from './records.ts';
 export { leasable, permitted } from './rules/permitted.ts';
 export { cosign } from './signed.ts';
 export {

@@ -1,6 +1,7 @@
 import { Refusal } from '../errors.ts';
 import { isJsonObject, type Json } from '../json.ts';
 import { limits } from '../limits.ts';
+import { claimDemands, federationName, outsideIssuer } from './federation-fields.ts';
 import {
   type Field,
   flag,
@@ -36,6 +37,8 @@ const policyDigest = text(/^sha-256:[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/u);
 const audience = text(/^https?:\/\/[A-Za-z0-9.:[\]-]{1,255}(?:\/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]{0,255})?$/u);
 /** C2SP checkpoint origin: schema-less URL without a trailing slash. */
 const origin = text(/^[a-z0-9](?:[a-z0-9.:-]{0,252})(?:\/[A-Za-z0-9._~-]{1,64}){0,8}$/u);
+/** Id of a Cedar action: printable, no control characters. */
+const actionId = text(/^[^\p{C}]{1,256}$/u);
 const jti = text(/^[\x21-\x7e]{1,128}$/u);
 const keys = textSet(hash, limits.maxKeysPerSubject);
 
@@ -77,11 +80,14 @@ const formats: { readonly [T in OperationType]: Field<Operations[T]> } = {
   'principal.suspend': operation('principal.suspend', { principal: principalId }),
   'principal.resume': operation('principal.resume', { principal: principalId, keys }),
   'principal.deprovision': operation('principal.deprovision', { principal: principalId }),
-  'agent.register': operation('agent.register', {
-    owner: principalId,
-    kind: oneOf('autonomous', 'interactive'),
-    key: publicJwk,
-  }),
+  'agent.register': operation(
+    'agent.register',
+    {
+      owner: principalId,
+      kind: oneOf('autonomous', 'interactive'),
+    },
+    { key: publicJwk },
+  ),
   'agent.limit': operation('agent.limit', {
     agent: agentId,
     limits: list(json, limits.maxNarrowPoliciesPerBlock),
@@ -89,6 +95,23 @@ const formats: { readonly [T in OperationType]: Field<Operations[T]> } = {
   'agent.suspend': operation('agent.suspend', { agent: agentId }),
   'agent.resume': operation('agent.resume', { agent: agentId, keys }),
   'agent.revoke': operation('agent.revoke', { agent: agentId }),
+  'agent.vouch': operation('agent.vouch', {
+    agent: agentId,
+    actions: textSet(actionId, limits.maxVouchedActions),
+  }),
+  'federation.trust': operation(
+    'federation.trust',
+    {
+      name: federationName,
+      issuer: outsideIssuer,
+      profile: oneOf('github', 'spiffe', 'oidc'),
+      keys: textSet(hash, limits.maxOutsideKeys),
+      claims: claimDemands,
+      agent: agentId,
+    },
+    { audience: text(/^[\x21-\x7e]{1,255}$/u) },
+  ),
+  'federation.distrust': operation('federation.distrust', { name: federationName }),
   'key.add': operation('key.add', { subject: subjectKey, key: publicJwk }),
   'key.rotate': operation('key.rotate', { old: hash, key: publicJwk }),
   'key.recover': operation('key.recover', { principal: principalId, key: publicJwk }),

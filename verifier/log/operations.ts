@@ -13,6 +13,7 @@ export type Operation =
   | AuthorityOperation
   | PrincipalOperation
   | AgentOperation
+  | FederationOperation
   | KeyOperation
   | GroupOperation
   | PolicyOperation;
@@ -75,13 +76,40 @@ type AgentOperation =
       readonly type: 'agent.register';
       readonly owner: string;
       readonly kind: 'autonomous' | 'interactive';
-      readonly key: PublicJwk;
+      /** Absent: an agent that exchanges outside tokens and has no key of its own in the log. */
+      readonly key?: PublicJwk;
     }
   /** Replaces the limits set by actors of the signer's rank; limits of all ranks always apply together. */
   | { readonly type: 'agent.limit'; readonly agent: string; readonly limits: readonly Json[] }
   | { readonly type: 'agent.suspend'; readonly agent: string }
   | { readonly type: 'agent.resume'; readonly agent: string; readonly keys: readonly string[] }
-  | { readonly type: 'agent.revoke'; readonly agent: string };
+  | { readonly type: 'agent.revoke'; readonly agent: string }
+  /** Replaces the actions that the agent may do with a key nobody vouches for but the mint (`key: "vouched"`). */
+  | { readonly type: 'agent.vouch'; readonly agent: string; readonly actions: readonly string[] };
+
+/** Which kind of outside issuer a trust is about: it decides how its tokens are read (docs/spec/federation.md). */
+export type OutsideProfile = 'github' | 'spiffe' | 'oidc';
+
+/** What a claim of an outside token must say: exactly this text, or text like `like`, in which `*` is any run of characters. */
+export type ClaimDemand = string | { readonly like: string };
+
+/** Whom tokens of an outside issuer stand for. The same name again replaces it; distrusted, the name is dead for ever. */
+type FederationOperation =
+  | {
+      readonly type: 'federation.trust';
+      readonly name: string;
+      /** `iss` of the tokens; for SPIFFE the trust domain, `spiffe://<name>`. */
+      readonly issuer: string;
+      readonly profile: OutsideProfile;
+      /** RFC 7638 SHA-256 thumbprints of the keys that the issuer signs with. */
+      readonly keys: readonly string[];
+      readonly claims: Readonly<Record<string, ClaimDemand>>;
+      /** What the issuer calls us in `aud`, where a token is bound to its key otherwise, or not at all. */
+      readonly audience?: string;
+      /** The agent that such a token stands for. */
+      readonly agent: string;
+    }
+  | { readonly type: 'federation.distrust'; readonly name: string };
 
 /** `subject` is `principal/<id>` or `agent/<id>`. */
 type KeyOperation =

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { Json, JsonObject } from '../json.ts';
 import type { PublicJwk } from '../keys.ts';
-import type { Lease } from './operations.ts';
+import type { ClaimDemand, Lease, OutsideProfile } from './operations.ts';
 
 /** Who did something, by what they may override: a higher rank undoes a lower one's suspension, never the reverse. */
 export type Rank = 'delegate' | 'owner' | 'admin';
@@ -17,6 +17,7 @@ export interface Records {
   readonly [key: `key/${string}`]: KeyRecord;
   readonly [principal: `principal/${string}`]: PrincipalRecord;
   readonly [agent: `agent/${string}`]: AgentRecord;
+  readonly [federation: `federation/${string}`]: FederationRecord;
   readonly [group: `group/${string}`]: GroupRecord;
   readonly [slot: `slot/${string}`]: SlotRecord;
   /** `audience/<base64url SHA-256 of the URL>`. */
@@ -97,10 +98,25 @@ export interface AgentRecord {
   readonly keys: readonly string[];
   /** Standing `forbid` policies (EST JSON) by the rank that set them. */
   readonly limits: { readonly admin: readonly Json[]; readonly owner: readonly Json[] };
+  /** Actions that it may do with a key that the mint alone vouches for; absent until an admin listed some. */
+  readonly vouched?: readonly string[];
   readonly registeredBy: Rank;
   /** The owner's key that registered this agent or last resumed it, null where an admin did: the agent falls with it. */
   readonly adoptedWith: string | null;
   readonly adoptedSeq: number;
+}
+
+/** Which tokens of an outside issuer stand for which agent. */
+export interface FederationRecord {
+  /** A name that was distrusted is never trusted again. */
+  readonly status: 'trusted' | 'distrusted';
+  readonly issuer: string;
+  readonly profile: OutsideProfile;
+  /** Thumbprints of the issuer's keys. */
+  readonly keys: readonly string[];
+  readonly claims: Readonly<Record<string, ClaimDemand>>;
+  readonly audience: string | null;
+  readonly agent: string;
 }
 
 export interface GroupRecord {

@@ -75,6 +75,8 @@ function stoppedKeys(op: Operation): readonly string[] {
       return [`slot/${op.slot}`];
     case 'audience.retire':
       return [audienceKey(op.audience)];
+    case 'federation.distrust':
+      return [`federation/${op.name}`];
     case 'capability.revoke':
       return [revokedKey(op.jti)];
     default:

@@ -1,6 +1,7 @@
 import type { Resource, RouteOptions } from '../access.ts';
 import type { SignedEnvelope } from '../envelope/signatures.ts';
 import { Refusal } from '../errors.ts';
+import { claimTexts } from '../federation/claims.ts';
 import { groupsOf } from '../log/groups.ts';
 import type { TrustView } from '../log/view.ts';
 import type { Parties } from '../parties.ts';
@@ -122,7 +123,7 @@ function questionFor(
   { parties, envelope, request, action, resource, context, now }: Case,
 ): Question {
   const { id, record } = parties.principal;
-  const reserved = new Facts(parties, envelope.blocks.length, request, now);
+  const reserved = new Facts(parties, envelope, request, now);
   return {
     principal: {
       type: 'User',
@@ -143,14 +144,16 @@ class Facts implements ReservedContext {
   readonly actors: readonly string[];
   readonly #request: PresentedRequest;
   readonly #agent: Parties['agent'];
+  readonly #outside: SignedEnvelope['outside'];
   readonly #now: number;
 
-  constructor(parties: Parties, depth: number, request: PresentedRequest, now: number) {
+  constructor(parties: Parties, { blocks, outside }: SignedEnvelope, request: PresentedRequest, now: number) {
     this.key = parties.key;
-    this.depth = depth;
+    this.depth = blocks.length;
     this.actors = parties.actors;
     this.#request = request;
     this.#agent = parties.agent;
+    this.#outside = outside;
     this.#now = now;
   }
 
@@ -158,6 +161,10 @@ class Facts implements ReservedContext {
     if (this.#agent === undefined) return undefined;
     const { id, record } = this.#agent;
     return { id, kind: record.kind, registeredBy: record.registeredBy };
+  }
+
+  get federated(): Readonly<Record<string, string>> | undefined {
+    return this.#outside && claimTexts(this.#outside.claims);
   }
 
   get request(): ReservedContext['request'] {

@@ -9,7 +9,10 @@ import { makeValue } from './values.ts';
 export interface ReservedContext {
   /** Absent when a person acts with a key of their own. */
   readonly agent?: { readonly id: string; readonly kind: string; readonly registeredBy: string } | undefined;
-  readonly key: 'logged' | 'unlogged';
+  /** How the holders' keys are known, the weakest of first and last. */
+  readonly key: 'logged' | 'federated' | 'unlogged' | 'vouched';
+  /** Claims of the outside token that are text, booleans or whole numbers, as text; absent unless the root is federated. */
+  readonly federated?: Readonly<Record<string, string>> | undefined;
   /** Blocks after the root. */
   readonly depth: number;
   /** Ids in the chain of delegation. */
@@ -28,6 +31,7 @@ export interface ReservedContext {
 export const reservedContextNames: ReadonlySet<string> = new Set<keyof ReservedContext>([
   'agent',
   'key',
+  'federated',
   'depth',
   'actors',
   'time',

@@ -1,14 +1,26 @@
 import type { SchemaModel, Type } from './schema.ts';
 
-type Shape = 'String' | 'Long' | { readonly set: 'String' } | Readonly<Record<string, 'String' | 'Long'>>;
+type Shape =
+  | 'String'
+  | 'Long'
+  | { readonly set: 'String' }
+  | { readonly optional: 'String' }
+  | Readonly<Record<string, 'String' | 'Long'>>;
 
 const shapes: Readonly<Record<string, Shape>> = {
   agent: { id: 'String', kind: 'String', registeredBy: 'String' },
   key: 'String',
+  federated: { optional: 'String' },
   depth: 'Long',
   actors: { set: 'String' },
   time: { epochSeconds: 'Long', hour: 'Long', minute: 'Long', weekday: 'Long' },
   request: { method: 'String', path: 'String' },
+};
+
+/** Attributes that not every request has. */
+const absentWhen: Readonly<Record<string, string>> = {
+  agent: 'a person acts',
+  federated: 'no outside token is carried',
 };
 
 /** Reserved context attributes that the schema declares in a way the verifier cannot fill: each would deny always. */
@@ -23,9 +35,10 @@ export function reservedTypeProblems(schema: SchemaModel): readonly string[] {
           `\`${name}\` in the context of \`${action.id}\` has another type than the verifier fills in`,
         );
       }
-      if (name === 'agent' && attribute.required) {
+      const absent = absentWhen[name];
+      if (absent !== undefined && attribute.required) {
         problems.push(
-          `\`agent\` in the context of \`${action.id}\` is required, but absent when a person acts`,
+          `\`${name}\` in the context of \`${action.id}\` is required, but absent when ${absent}`,
         );
       }
     }
@@ -37,6 +50,11 @@ function fits(type: Type, shape: Shape): boolean {
   if (typeof shape === 'string') return type.kind === shape;
   if ('set' in shape) return type.kind === 'Set' && type.element.kind === shape['set'];
   if (type.kind !== 'Record') return false;
+  if ('optional' in shape) {
+    return [...type.attributes.values()].every(
+      (attribute) => !attribute.required && attribute.type.kind === shape['optional'],
+    );
+  }
   for (const [name, attribute] of type.attributes) {
     if (shape[name] === undefined ? attribute.required : attribute.type.kind !== shape[name]) return false;
   }

@@ -31,6 +31,7 @@ export function createWorld(): World {
   const robot = ledger.agent(alice);
   ledger.policy('main');
   ledger.audience('https://api.example');
+  ledger.trustOutside(robot, { name: 'build' });
   const eve = ledger.grant({
     operations: [...leasable],
     groups: ['staff'],
@@ -77,6 +78,20 @@ export const samples: {
   'agent.limit': ({ robot }) => aboutAgent(robot, { type: 'agent.limit', agent: robot.id, limits: [] }),
   'agent.suspend': ({ robot }) => aboutAgent(robot, { type: 'agent.suspend', agent: robot.id }),
   'agent.revoke': ({ robot }) => aboutAgent(robot, { type: 'agent.revoke', agent: robot.id }),
+  'agent.vouch': ({ robot }) =>
+    aboutAgent(robot, { type: 'agent.vouch', agent: robot.id, actions: ['read'] }),
+  'federation.trust': ({ robot }) =>
+    aboutAgent(robot, {
+      type: 'federation.trust',
+      name: 'fresh',
+      issuer: 'https://idp.example',
+      profile: 'oidc',
+      keys: [hash('k')],
+      claims: { sub: 'robot' },
+      audience: 'bulla',
+      agent: robot.id,
+    }),
+  'federation.distrust': ({ robot }) => aboutAgent(robot, { type: 'federation.distrust', name: 'build' }),
   'key.add': ({ alice }) => ({
     ...withKey((key) => ({ type: 'key.add', subject: `principal/${alice.id}`, key })),
     subject: `principal/${alice.id}`,

@@ -10,7 +10,7 @@ import type { Rules } from './rule.ts';
 import { addKey, keepKeys } from './subject-keys.ts';
 
 export const agentRules: Rules<
-  'agent.register' | 'agent.limit' | 'agent.suspend' | 'agent.resume' | 'agent.revoke'
+  'agent.register' | 'agent.limit' | 'agent.suspend' | 'agent.resume' | 'agent.revoke' | 'agent.vouch'
 > = {
   'agent.register': (proposal, op) => {
     const { actor } = proposal;
@@ -31,7 +31,7 @@ export const agentRules: Rules<
       status: 'active',
       suspendedBy: null,
       epoch: 0,
-      keys: addKey(proposal, [], op.key, `agent/${id}`),
+      keys: op.key === undefined ? [] : addKey(proposal, [], op.key, `agent/${id}`),
       limits: { admin: [], owner: [] },
       registeredBy: actor.rank,
       adoptedWith: proposal.askingKey,
@@ -45,6 +45,11 @@ export const agentRules: Rules<
     requireLimits(op.limits);
     const rank = proposal.actor.rank === 'admin' ? 'admin' : 'owner';
     proposal.putAgent(op.agent, agent, { limits: { ...agent.limits, [rank]: op.limits } });
+  },
+
+  'agent.vouch': (proposal, op) => {
+    const agent = requireAgent(proposal, op.agent);
+    proposal.putAgent(op.agent, agent, { vouched: [...op.actions].sort() });
   },
 
   'agent.suspend': (proposal, op) => {

@@ -4,6 +4,7 @@ import type { Proposal } from '../proposal.ts';
 import { accountRules } from './account.ts';
 import { agentRules } from './agent.ts';
 import { authorityRules } from './authority.ts';
+import { federationRules } from './federation.ts';
 import { groupRules } from './group.ts';
 import { keyRules } from './key.ts';
 import { policyRules } from './policy.ts';
@@ -15,6 +16,7 @@ const rules: Rules<OperationType> = {
   ...authorityRules,
   ...principalRules,
   ...agentRules,
+  ...federationRules,
   ...keyRules,
   ...groupRules,
   ...policyRules,
