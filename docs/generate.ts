@@ -1,12 +1,13 @@
 import { agentCodes } from '@bulla/agent';
 import { describeConfig, issuerCodes } from '@bulla/issuer';
-import { codes } from '@bulla/verifier';
+import { type Code, codes, nextStep } from '@bulla/verifier';
 import { cliCodes, exitCodes } from 'bulla';
 import { cliPage } from './cli-page.ts';
 
 interface Row {
   readonly status?: number;
   readonly oauth?: string;
+  readonly next?: string;
   readonly retry?: boolean;
   readonly exit?: number;
   readonly meaning: string;
@@ -25,11 +26,12 @@ function codesPage(): string {
   return `# Refusal codes
 
 Generated from the tables in the code by \`npm run docs\`. A code, once released, keeps its name and its meaning.
-\`status\` is the HTTP status of the answer, \`error\` the OAuth error that goes with it.
+\`status\` is the HTTP status of the answer, \`error\` the OAuth error that goes with it, \`next\` what the caller can do about it
+([http.md](spec/http.md) section 4).
 
 ## Verifier
 
-${table(codes)}
+${table(verifierRows())}
 
 ## Agent
 
@@ -50,6 +52,14 @@ each number means.
 
 ${table(cliRows())}
 `;
+}
+
+function verifierRows(): Readonly<Record<string, Row>> {
+  const rows = Object.entries(codes).map(([code, row]) => {
+    const next = nextStep(code as Code);
+    return [code, next === undefined ? row : { ...row, next }] as const;
+  });
+  return Object.fromEntries(rows);
 }
 
 function cliRows(): Readonly<Record<string, Row>> {
@@ -79,10 +89,10 @@ ${rows.join('\n')}
 
 function table(rows: Readonly<Record<string, Row>>): string {
   const entries = Object.entries(rows);
-  const columns = (['status', 'oauth', 'retry', 'exit'] as const).filter((name) =>
+  const columns = (['status', 'oauth', 'next', 'retry', 'exit'] as const).filter((name) =>
     entries.some(([, row]) => row[name] !== undefined),
   );
-  const titles = { status: 'status', oauth: 'error', retry: 'retry', exit: 'exit' };
+  const titles = { status: 'status', oauth: 'error', next: 'next', retry: 'retry', exit: 'exit' };
   const cell = (value: string | number | boolean | undefined): string => {
     if (value === undefined || value === false) return '';
     return value === true ? 'yes' : String(value);

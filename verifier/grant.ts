@@ -23,8 +23,16 @@ class VerifiedGrant {
   readonly expiresAt: number;
   /** Names of the header fields that the proof bound, lower case. */
   readonly boundHeaders: readonly string[];
+  /** Ids of the people who approved this request, each once; it counted for the policy in which groups they are. */
+  readonly approvers: readonly string[];
 
-  constructor(envelope: SignedEnvelope, parties: Parties, action: string, boundHeaders: readonly string[]) {
+  constructor(
+    envelope: SignedEnvelope,
+    parties: Parties,
+    action: string,
+    boundHeaders: readonly string[],
+    approvers: readonly string[],
+  ) {
     this.envelopeId = envelope.root.jti;
     this.subject = parties.principal.id;
     this.agent = parties.agent?.id;
@@ -34,6 +42,7 @@ class VerifiedGrant {
     this.action = action;
     this.expiresAt = envelope.effective.exp;
     this.boundHeaders = boundHeaders;
+    this.approvers = approvers;
   }
 }
 

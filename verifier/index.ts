@@ -13,9 +13,12 @@ export {
   signatureAlgorithms,
 } from './keys.ts';
 export { limits } from './limits.ts';
+export { type Next, type NextStep, nextStep } from './next.ts';
 export { type Ports, systemPorts } from './ports.ts';
 export { createNonces, type NonceOptions, type Nonces } from './proof/nonce.ts';
 export {
+  type ApprovalUse,
+  approvalKey,
   type MemoryReplayOptions,
   memoryReplay,
   type ProofUse,

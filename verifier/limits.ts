@@ -10,6 +10,12 @@ export const limits = {
   maxProofBytes: 4096,
   /** A `jti` is stored hashed, but arrives whole. */
   maxJtiBytes: 128,
+  /** Approvals in one request: more people than any policy will ask for; each costs a signature verification. */
+  maxApprovals: 8,
+  /** `Bulla-Approval`: eight approvals of about 600 bytes, in the 16 KiB that Node gives all fields. */
+  maxApprovalsBytes: 6144,
+  /** A person approves what is asked now; each approval is remembered until it has expired. */
+  maxApprovalLifetimeSeconds: 3600,
   /** JSON.parse and our own walkers recurse. */
   maxJsonDepth: 64,
   /** cedar-wasm refuses EST deeper than about 60; a policy written by a person stays under 24. */

@@ -50,6 +50,8 @@ export interface Receipt {
   };
   /** Present once the proof was verified. `id`: base64url SHA-256 of key and `jti`, as replay stores have it. */
   readonly proof?: { readonly id: string; readonly key: string };
+  /** Ids of the people who approved, present once they were looked up for the last time. */
+  readonly approvers?: readonly string[];
   /** `ageSeconds` is null where nothing fresh enough was ever applied. */
   readonly trust: { readonly size: number; readonly root: string; readonly ageSeconds: number | null };
   /** Protections this route switched off in code. */
@@ -68,6 +70,8 @@ export interface Attempt {
   parties?: Parties;
   resource?: Resource;
   proof?: CheckedProof;
+  /** Ids of the people whose approvals hold. */
+  approvers?: readonly string[];
 }
 
 export interface Outcome {
@@ -82,7 +86,7 @@ export function writeReceipt(
   attempt: Attempt,
   { outcome, code, reasons }: Outcome,
 ): Receipt {
-  const { wire, access, route, request, envelope, parties, proof, resource, now } = attempt;
+  const { wire, access, route, request, envelope, parties, proof, approvers, resource, now } = attempt;
   const federation = envelope?.root.federated?.trust ?? envelope?.root.vouched?.trust;
   const age = verifier.trust.age(now);
   return {
@@ -109,6 +113,7 @@ export function writeReceipt(
       },
     }),
     ...(proof !== undefined && { proof: { id: replayKey(proof), key: proof.keyThumbprint } }),
+    ...(approvers !== undefined && approvers.length > 0 && { approvers }),
     trust: {
       size: verifier.trust.size,
       root: verifier.trust.root,

@@ -1,4 +1,5 @@
 import type { Access, RouteOptions, WireRequest } from './access.ts';
+import { checkApprovals, requireApprovers } from './approval/check.ts';
 import { createSignatureCache, type SignedEnvelope } from './envelope/signatures.ts';
 import { Refusal } from './errors.ts';
 import { createGrant, type Grant } from './grant.ts';
@@ -6,12 +7,13 @@ import { createKeyring } from './keyring.ts';
 import { limits } from './limits.ts';
 import { audienceKey } from './log/records.ts';
 import type { TrustView } from './log/view.ts';
+import type { Next } from './next.ts';
 import { findParties, type Parties, requireVouched } from './parties.ts';
 import { type Clearance, createClearance, type Verdict } from './policy/clear.ts';
 import { type Ports, systemPorts } from './ports.ts';
-import { checkProof } from './proof/dpop.ts';
+import { type CheckedProof, checkProof } from './proof/dpop.ts';
 import { createNonces, type Nonces } from './proof/nonce.ts';
-import type { ReplayStore } from './proof/replay.ts';
+import type { ApprovalUse, ProofUse, ReplayStore } from './proof/replay.ts';
 import { createPublicOrigins, readRequest } from './proof/request.ts';
 import { type Attempt, type Outcome, type Reason, type Receipt, writeReceipt } from './receipt.ts';
 import {
@@ -52,7 +54,13 @@ export interface VerifierOptions {
 /** The answer of the policy, with the receipt that was handed to `onReceipt`. */
 export type Decision =
   | { readonly allowed: true; readonly grant: Grant; readonly receipt: Receipt }
-  | { readonly allowed: false; readonly reasons: readonly Reason[]; readonly receipt: Receipt };
+  | {
+      readonly allowed: false;
+      readonly reasons: readonly Reason[];
+      /** What could turn this into an allow. */
+      readonly next: Next;
+      readonly receipt: Receipt;
+    };
 
 /** Decides the requests of one API. */
 export interface Verifier {
@@ -123,9 +131,14 @@ class LocalVerifier implements Verifier {
     const attempt: Attempt = { wire, access, route, now: this.#latest };
     try {
       attempt.now = this.#now();
-      const { allowed, reasons } = await this.#steps(attempt);
+      const { allowed, reasons, next } = await this.#steps(attempt);
       if (!allowed) {
-        return { allowed, reasons, receipt: this.#record(attempt, { outcome: 'deny', reasons }) };
+        return {
+          allowed,
+          reasons,
+          next: next ?? { do: 'ask_admin' },
+          receipt: this.#record(attempt, { outcome: 'deny', reasons }),
+        };
       }
       const grant = grantOf(attempt);
       return { allowed, grant, receipt: this.#record(attempt, { outcome: 'allow', reasons }) };
@@ -153,7 +166,7 @@ class LocalVerifier implements Verifier {
     // 1. The request has one reading, and carries one envelope and one proof.
     //    `request_method_refused`, `request_target_invalid`, `request_field_repeated`, `request_field_refused`,
     //    `request_host_wrong`, `request_encoding_refused`, `authorization_malformed`, `envelope_missing`,
-    //    `envelope_too_large`, `proof_missing`, `proof_too_large`
+    //    `envelope_too_large`, `proof_missing`, `proof_too_large`, `approvals_too_large`
     const request = readRequest(wire, this.#origins, this.#maxEnvelopeBytes);
     attempt.request = request;
 
@@ -184,27 +197,33 @@ class LocalVerifier implements Verifier {
     const proof = checkProof(request, { holder: envelope.holder, now, route, nonces: this.nonces });
     attempt.proof = proof;
 
-    // 10. The proof was never used before.
-    //     `proof_replayed`, `proof_time`, `proof_nonce_required`, `replay_quota_reached`, `replay_store_full`,
-    //     `replay_store_unavailable`
-    const claimed: unknown = await this.#options.replay.claim(proof, now);
-    if (claimed !== undefined)
-      throw new Refusal('replay_store_unavailable', 'replay store gave an answer it may not give');
+    // 10. Every approval that came along is taken by this action, is of this exact request under this envelope's root, and is
+    //     signed by a person who is active and takes no part in it.
+    //     `approvals_not_taken`, `approval_malformed`, `approval_account_mismatch`, `approval_request_mismatch`,
+    //     `approval_envelope_mismatch`, `approval_time`, `approval_signature_invalid`, `approver_not_active`,
+    //     `approver_not_person`, `approver_not_independent`, and the codes of step 14 that are about the policy set
+    const approvals = this.#checkApprovals(attempt, here.standing, proof);
 
-    // 11. The route says what is asked for.
+    // 11. Neither the proof nor any of the approvals was used before: claimed in one step, all or none.
+    //     `proof_replayed`, `proof_time`, `proof_nonce_required`, `replay_quota_reached`, `replay_store_full`,
+    //     `replay_store_unavailable`, `approval_replayed`, `approval_too_old`, `approval_quota_reached`
+    await this.#claim(approvals.length === 0 ? proof : { ...proof, approvals }, now);
+
+    // 12. The route says what is asked for.
     //     `route_input_invalid`, or any refusal that the route's own code throws; anything else it throws is `internal_error`
     const resource = await access.resource();
     const context = await access.context?.();
     attempt.resource = resource;
 
-    // 12. Steps 2 and 4 to 8 once more: what was taken away while store and route were asked is not given.
+    // 13. Steps 2 and 4 to 8 once more, and who approved: what was taken away while store and route were asked is not given.
     //     The codes of those steps
     const answered = this.#now();
     const { standing, staleness } = this.#requireHere(route, answered);
     attempt.parties = requireInForce(this.#options, envelope, { standing, staleness, now: answered });
     requireVouched(envelope, attempt.parties, access.action);
+    attempt.approvers = requireApprovers(this.#options.trust, approvals, attempt.parties, answered);
 
-    // 13. The admins' policy allows, and no limit of a block, an agent or the route forbids: this is returned, not thrown.
+    // 14. The admins' policy allows, and no limit of a block, an agent or the route forbids: this is returned, not thrown.
     //     What has no clean answer is thrown: `policy_unavailable`, `policy_set_too_large`, `policy_invalid`,
     //     `policy_too_deep`, `policy_not_valid`, `policy_quarantined`, `policy_error`, `narrow_too_large`,
     //     `narrow_not_forbid`, `json_invalid`, `action_unknown`, `value_invalid`, `entity_missing`, `entity_invalid`,
@@ -212,14 +231,43 @@ class LocalVerifier implements Verifier {
     return this.#clearance.clear({
       envelope,
       parties: attempt.parties,
+      approvers: attempt.approvers,
       standing,
       request,
+      proof,
       action: access.action,
       resource,
       context,
       route,
       now: answered,
     });
+  }
+
+  /** Step 10. The approvers' standing is looked up here for the sake of those who are not: nothing is spent on their account. */
+  #checkApprovals(
+    { request, parties, access, now }: Attempt,
+    standing: AudienceStanding,
+    proof: CheckedProof,
+  ): readonly ApprovalUse[] {
+    if (request === undefined || parties === undefined || request.approvals.length === 0) return [];
+    if (!this.#clearance.takesApprovals(standing, access.action)) {
+      throw new Refusal('approvals_not_taken', 'no approvals are declared for this action');
+    }
+    const { account, trust } = this.#options;
+    const approvals = checkApprovals(request, { account, proof, keyOf: this.#keyOf, now });
+    requireApprovers(trust, approvals, parties, now);
+    return approvals;
+  }
+
+  /** Step 11. */
+  async #claim(use: ProofUse, now: number): Promise<void> {
+    const { replay } = this.#options;
+    if (use.approvals !== undefined && replay.claimsApprovals !== true) {
+      throw new Refusal('replay_store_unavailable', 'replay store does not know approvals');
+    }
+    const claimed: unknown = await replay.claim(use, now);
+    if (claimed !== undefined)
+      throw new Refusal('replay_store_unavailable', 'replay store gave an answer it may not give');
   }
 
   #requireHere(route: RouteOptions, now: number): Here {
@@ -292,9 +340,9 @@ export function requireInForce(
   return parties;
 }
 
-function grantOf({ envelope, parties, proof, access }: Attempt): Grant {
+function grantOf({ envelope, parties, proof, access, approvers }: Attempt): Grant {
   if (envelope === undefined || parties === undefined || proof === undefined) {
     throw new Refusal('internal_error', 'a step was skipped');
   }
-  return createGrant(envelope, parties, access.action, proof.boundHeaders);
+  return createGrant(envelope, parties, access.action, proof.boundHeaders, approvers ?? []);
 }

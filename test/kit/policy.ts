@@ -110,6 +110,7 @@ export const reserved: ReservedContext = {
   actors: [],
   time: timeContext(1_800_000_000),
   request: { method: 'GET', path: '/' },
+  approvals: {},
 };
 
 export const alice: Principal = {

@@ -12,6 +12,7 @@ const elsewhere = new Set([
   'authorization_details_invalid', // token endpoint
   'policy_text_invalid', // authoring
   'case_invalid', // authoring
+  'approval_request_invalid', // the approver's side
   'policy_denied', // what adapters answer for a decision that is returned
   'receipt_failed', // around the steps
   'internal_error', // around the steps
@@ -19,7 +20,7 @@ const elsewhere = new Set([
 
 /** The codes of verifier/codes.ts, by the comment that heads their section. */
 function sections(): ReadonlyMap<string, readonly string[]> {
-  const [, ...parts] = read('codes.ts').split(/^ {2}\/\/ /mu);
+  const [, ...parts] = (read('codes.ts') + read('approval/codes.ts')).split(/^ {2}\/\/ /mu);
   return new Map(
     parts.map((part) => {
       const title = part.slice(0, part.indexOf('\n'));
@@ -43,8 +44,8 @@ test('the steps of verify.ts list codes that exist', () => {
 
 test('every code of a decision stands at a step of verify.ts', () => {
   const all = sections();
-  const titles = ['encodings', 'envelope', 'proof', 'policy', 'decision'];
-  expect([...all.keys()]).toEqual([...titles, 'adapters']);
+  const titles = ['encodings', 'envelope', 'proof', 'policy', 'decision', 'approvals'];
+  expect(new Set(all.keys())).toEqual(new Set([...titles, 'adapters']));
   const decision = titles.flatMap((title) => all.get(title) ?? []);
   expect(decision.filter((code) => !listed().has(code) && !elsewhere.has(code))).toEqual([]);
   expect([...elsewhere].filter((code) => listed().has(code) && code !== 'internal_error')).toEqual([]);

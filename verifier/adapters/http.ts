@@ -1,6 +1,7 @@
 import type { Access, RouteOptions, WireRequest } from '../access.ts';
 import { type CodeEntry, describeCode, Refusal } from '../errors.ts';
 import type { Grant as VerifiedGrant } from '../grant.ts';
+import type { Next } from '../next.ts';
 import type { Nonces } from '../proof/nonce.ts';
 import type { Reason } from '../receipt.ts';
 import type { ProtectedResource } from './metadata.ts';
@@ -16,7 +17,7 @@ export interface Decider<Grant = VerifiedGrant> {
 /** The part of a decision that an adapter needs. */
 export type AdapterDecision<Grant> =
   | { readonly allowed: true; readonly grant: Grant }
-  | { readonly allowed: false; readonly reasons: readonly Reason[] };
+  | { readonly allowed: false; readonly reasons: readonly Reason[]; readonly next?: Next };
 
 /** A request as a row of the table sees it. Its content is what the proof covers. */
 export interface MappedRequest {
@@ -82,7 +83,7 @@ export async function decideRow<Grant>(
     };
     const decision = await verifier.decide(wire, access, row);
     if (decision.allowed) return { grant: decision.grant };
-    return { problem: problemOfDenial(decision.reasons, options) };
+    return { problem: problemOfDenial(decision, options) };
   } catch (error) {
     return { problem: problemOf(error, verifier, options) };
   }

@@ -1,5 +1,6 @@
 import { describeCode, Refusal } from '../errors.ts';
 import { signatureAlgorithms } from '../keys.ts';
+import { type Next, type NextStep, nextStep } from '../next.ts';
 import type { Reason } from '../receipt.ts';
 import { type ProtectedResource, resourceMetadataUrl } from './metadata.ts';
 
@@ -14,8 +15,15 @@ export interface ChallengeOptions {
   readonly protectedResource?: ProtectedResource;
 }
 
+/** A policy's no, as a decision has it. */
+export interface Denial {
+  readonly reasons: readonly Reason[];
+  /** What could turn it into an allow. Absent where the verifier is not Bulla's own. */
+  readonly next?: Next;
+}
+
 /** A policy's no: 403 with every reason. */
-export function problemOfDenial(reasons: readonly Reason[], options: ChallengeOptions): Problem {
+export function problemOfDenial({ reasons, next }: Denial, options: ChallengeOptions): Problem {
   const first = reasons[0];
   const { status, meaning } = describeCode('policy_denied');
   return render(status, {
@@ -24,6 +32,7 @@ export function problemOfDenial(reasons: readonly Reason[], options: ChallengeOp
     layer: first?.layer ?? 'admin',
     ...(first?.layer === 'admin' && first.reason !== undefined && { detail: first.reason }),
     reasons: reasons.map(shownReason),
+    ...(next !== undefined && { next }),
     challenge: undefined,
     options,
   });
@@ -38,11 +47,13 @@ function shownReason(reason: Reason): Reason {
 export function problemOfError(error: unknown, options: ChallengeOptions): Problem {
   const code = error instanceof Refusal ? error.code : 'internal_error';
   const entry = describeCode(code);
+  const next = nextStep(code);
   return render(entry.status, {
     code,
     title: entry.meaning,
     layer: 'verifier',
     ...(error instanceof Refusal ? { detail: error.message } : {}),
+    ...(next !== undefined && { next: { do: next } }),
     challenge: entry.status === 401 ? (entry.oauth ?? '') : undefined,
     options,
   });
@@ -54,6 +65,7 @@ interface Content {
   readonly layer: string;
   readonly detail?: string;
   readonly reasons?: readonly Reason[];
+  readonly next?: Next | { readonly do: NextStep };
   /** `error` of the challenge; empty for a challenge without one; absent for no challenge. */
   readonly challenge: string | undefined;
   readonly options: ChallengeOptions;

@@ -1,3 +1,17 @@
+export {
+  type ApprovalClaims,
+  parseApproval,
+  type UnverifiedApproval,
+} from '../approval/approval.ts';
+export {
+  type ApprovalOptions,
+  type ApprovalRequest,
+  approvalRequest,
+  type RequestForApproval,
+  readApprovalRequest,
+  type ShownApprovalRequest,
+  signApproval,
+} from '../approval/request.ts';
 export { decodeBase64url, encodeBase64url } from '../base64url.ts';
 export { bindingOf, checkOutsideToken, checkUnboundToken } from '../federation/check.ts';
 export { type OutsideJwk, type OutsideKey, parseOutsideJwk } from '../federation/key.ts';

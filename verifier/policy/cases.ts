@@ -21,7 +21,7 @@ export interface PolicyCase {
   readonly context?: Readonly<Record<string, unknown>>;
   /** When the request is made, RFC 3339 UTC. Default: Monday 5 January 2026, noon. */
   readonly at?: string;
-  /** Other facts that the verifier would fill in. Default: a logged key, no agent, no block after the root. */
+  /** Other facts that the verifier would fill in. Default: a logged key, no agent, no block after the root, no approvals. */
   readonly facts?: Partial<Omit<ReservedContext, 'time'>>;
   readonly decision: 'allow' | 'deny';
   /** Ids of exactly the policies that decide: the permits of an allow, the forbids of a deny (none: nothing permits). */
@@ -79,6 +79,7 @@ const defaults: Omit<ReservedContext, 'time'> = {
   key: 'logged',
   depth: 0,
   actors: [],
+  approvals: {},
   request: { method: 'GET', path: '/' },
 };
 

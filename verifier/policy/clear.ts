@@ -1,14 +1,19 @@
 import type { Resource, RouteOptions } from '../access.ts';
+import { partsOf } from '../approval/check.ts';
+import { requestHash, rootHash } from '../approval/hashes.ts';
 import type { SignedEnvelope } from '../envelope/signatures.ts';
 import { Refusal } from '../errors.ts';
 import { claimTexts } from '../federation/claims.ts';
 import { groupsOf } from '../log/groups.ts';
 import type { TrustView } from '../log/view.ts';
+import type { Next } from '../next.ts';
 import type { Parties } from '../parties.ts';
+import type { CheckedProof } from '../proof/dpop.ts';
 import type { PresentedRequest } from '../proof/request.ts';
 import type { Reason } from '../receipt.ts';
 import type { AudienceStanding } from '../standing.ts';
-import { buildContext, type ReservedContext, timeContext } from './context.ts';
+import { countApprovals, helpfulGroups } from './approvals.ts';
+import { approvalGroups, buildContext, type ReservedContext, timeContext } from './context.ts';
 import {
   createEngine,
   type Engine,
@@ -22,8 +27,11 @@ import type { Narrow } from './narrow.ts';
 interface Case {
   readonly envelope: SignedEnvelope;
   readonly parties: Parties;
+  /** Ids of the people who approved. */
+  readonly approvers: readonly string[];
   readonly standing: AudienceStanding;
   readonly request: PresentedRequest;
+  readonly proof: CheckedProof;
   readonly action: string;
   readonly resource: Resource;
   readonly context: Readonly<Record<string, unknown>> | undefined;
@@ -35,6 +43,8 @@ interface Case {
 export interface Verdict {
   readonly allowed: boolean;
   readonly reasons: readonly Reason[];
+  /** Of a denial: what could turn it into an allow. */
+  readonly next?: Next;
 }
 
 export interface Clearance {
@@ -46,6 +56,12 @@ export interface Clearance {
    *   `Engine.validateNarrow`, and of every fault in a verdict: an error in Cedar is never an allow.
    */
   clear(asked: Case): Verdict;
+  /**
+   * Whether the schema declares `approvals` for this action: in the current set, or in the one before during an overlap.
+   *
+   * @throws {Refusal} `policy_unavailable` and the codes of `Engine.load`.
+   */
+  takesApprovals(standing: AudienceStanding, action: string): boolean;
 }
 
 /** @param trust where policy sets and groups come from; asked anew on each request. */
@@ -71,24 +87,35 @@ export function createClearance(trust: TrustView): Clearance {
     return known.set(key, narrow).get(key) ?? narrow;
   };
 
+  const setsOf = ({ digest, overlapping }: AudienceStanding): readonly [LoadedSet, ...LoadedSet[]] =>
+    overlapping === undefined ? [load(digest)] : [load(digest), load(overlapping)];
+  const ask = (asked: Case, approvals: ReservedContext['approvals']): readonly EngineVerdict[] => {
+    const [set, ...before] = setsOf(asked.standing);
+    const question = questionFor(set, trust, asked, approvals);
+    const verdicts = [engine.decide(set, question)];
+    for (const each of before) verdicts.push(engine.decide(each, questionFor(each, trust, asked, approvals)));
+    const limits = limitsOf(asked).map(({ source, policies }) => narrowOf(set, source, policies));
+    if (limits.length > 0) verdicts.push(engine.limits(set, limits, question));
+    return verdicts;
+  };
+
   return {
+    takesApprovals: (standing, action) =>
+      setsOf(standing).some((set) => approvalGroups(set, action) !== undefined),
     clear: (asked) => {
-      const { standing } = asked;
-      const set = load(standing.digest);
-      const question = questionFor(set, trust, asked);
-      const verdicts = [engine.decide(set, question)];
-      if (standing.overlapping !== undefined) {
-        const before = load(standing.overlapping);
-        verdicts.push(engine.decide(before, questionFor(before, trust, asked)));
-      }
-      const limits = limitsOf(asked).map(({ source, policies }) => narrowOf(set, source, policies));
-      if (limits.length > 0) verdicts.push(engine.limits(set, limits, question));
+      const verdicts = ask(asked, countApprovals(trust, asked.approvers));
       for (const { errors } of verdicts) {
         const [fault] = errors;
         if (fault !== undefined)
           throw new Refusal(fault.code, `policy could not be evaluated: ${fault.layer}`);
       }
-      return verdictOf(verdicts);
+      const verdict = verdictOf(verdicts);
+      if (verdict.allowed) return verdict;
+      const declared = setsOf(asked.standing).flatMap((set) => approvalGroups(set, asked.action) ?? []);
+      const wouldAllow = (counts: ReservedContext['approvals']): boolean =>
+        ask(asked, counts).every(({ allowed }) => allowed);
+      const groups = helpfulGroups(trust, declared, wouldAllow);
+      return { ...verdict, next: nextOf(asked, verdict.reasons, groups) };
     },
   };
 }
@@ -105,7 +132,14 @@ function warm(engine: Engine): void {
   const user = { type: 'User', id: 'nobody' };
   const principal = { ...user, attributes: {}, parents: [] };
   const request = { method: 'GET', path: '/' };
-  const reserved = { key: 'logged', depth: 0, actors: [], time: timeContext(0), request } as const;
+  const reserved = {
+    key: 'logged',
+    depth: 0,
+    actors: [],
+    approvals: {},
+    time: timeContext(0),
+    request,
+  } as const;
   engine.decide(set, {
     principal,
     action: 'warm',
@@ -121,9 +155,10 @@ function questionFor(
   set: LoadedSet,
   trust: TrustView,
   { parties, envelope, request, action, resource, context, now }: Case,
+  approvals: ReservedContext['approvals'],
 ): Question {
   const { id, record } = parties.principal;
-  const reserved = new Facts(parties, envelope, request, now);
+  const reserved = new Facts({ parties, envelope, request, now }, approvals);
   return {
     principal: {
       type: 'User',
@@ -142,18 +177,23 @@ class Facts implements ReservedContext {
   readonly key: ReservedContext['key'];
   readonly depth: number;
   readonly actors: readonly string[];
+  readonly approvals: ReservedContext['approvals'];
   readonly #request: PresentedRequest;
   readonly #agent: Parties['agent'];
   readonly #outside: SignedEnvelope['outside'];
   readonly #now: number;
 
-  constructor(parties: Parties, { blocks, outside }: SignedEnvelope, request: PresentedRequest, now: number) {
+  constructor(
+    { parties, envelope, request, now }: Pick<Case, 'parties' | 'envelope' | 'request' | 'now'>,
+    approvals: ReservedContext['approvals'],
+  ) {
     this.key = parties.key;
-    this.depth = blocks.length;
+    this.depth = envelope.blocks.length;
     this.actors = parties.actors;
+    this.approvals = approvals;
     this.#request = request;
     this.#agent = parties.agent;
-    this.#outside = outside;
+    this.#outside = envelope.outside;
     this.#now = now;
   }
 
@@ -213,4 +253,22 @@ function verdictOf(verdicts: readonly EngineVerdict[]): Verdict {
 function layerOf(policyId: string): Reason['layer'] {
   if (policyId.startsWith('narrow/')) return 'narrow';
   return policyId.startsWith('agent/') ? 'agent' : 'api';
+}
+
+/** Nothing a holder wrote goes in: action and resource are the route's words, groups the schema's (F27). */
+function nextOf(asked: Case, reasons: readonly Reason[], groups: readonly string[] | undefined): Next {
+  if (groups !== undefined) {
+    const { request, envelope } = asked;
+    const hashes = {
+      request: requestHash(partsOf(request, asked.proof)),
+      envelope: rootHash(request.envelope),
+    };
+    return { do: 'approval', groups, account: envelope.root.account, ...hashes };
+  }
+  const layers = new Set(reasons.map(({ layer }) => layer));
+  if (reasons.length === 0 || layers.has('admin') || layers.has('agent')) return { do: 'ask_admin' };
+  if (layers.has('api')) return { do: 'none' };
+  const { type, id } = asked.resource;
+  const detail = { type: 'bulla', actions: [asked.action], resources: [{ type, id }] } as const;
+  return { do: 'ask', authorization_details: [detail] };
 }

@@ -2,7 +2,7 @@ import type { CedarValueJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { Refusal } from '../errors.ts';
 import { isPlainObject } from '../json.ts';
 import type { LoadedSet } from './engine.ts';
-import { findAction, type RecordType } from './schema.ts';
+import { findAction, type RecordType, type Type } from './schema.ts';
 import { makeValue } from './values.ts';
 
 /** Facts that only the verifier supplies, each where the schema declares it for the action. */
@@ -25,6 +25,8 @@ export interface ReservedContext {
     readonly weekday: number;
   };
   readonly request: { readonly method: string; readonly path: string };
+  /** Distinct people who approved this request, by protected group; a group that is not here counts 0. */
+  readonly approvals: Readonly<Record<string, number>>;
 }
 
 /** Names that a route may not fill, and that mean the same in every schema. */
@@ -36,6 +38,7 @@ export const reservedContextNames: ReadonlySet<string> = new Set<keyof ReservedC
   'actors',
   'time',
   'request',
+  'approvals',
 ]);
 
 type Values = Readonly<Record<string, CedarValueJson>>;
@@ -68,8 +71,17 @@ class BuiltContext {
     const type = this.#declared.get(name)?.type;
     const fact = type === undefined ? undefined : this.#reserved[name];
     if (type === undefined || fact === undefined) return undefined;
+    if (name === 'approvals') return countsOf(type, this.#reserved.approvals);
     return makeValue(type, fact, `context.${name}`, 'drop');
   }
+}
+
+/** A count for every group that the schema declares. A name is looked up in the record's own members alone. */
+function countsOf(type: Type, counts: ReservedContext['approvals']): CedarValueJson {
+  const groups = type.kind === 'Record' ? [...type.attributes.keys()] : [];
+  const filled = Object.create(null) as Record<string, unknown>;
+  for (const group of groups) filled[group] = Object.hasOwn(counts, group) ? counts[group] : 0;
+  return makeValue(type, filled, 'context.approvals', 'drop');
 }
 
 const none: Values = Object.freeze(Object.create(null) as Values);
@@ -121,6 +133,12 @@ export function buildContext(
     else if (attribute.required) throw missing(name);
   }
   return new BuiltContext(values, declared, reserved);
+}
+
+/** Groups whose approvals the schema declares for an action: none where it takes no approvals at all (undefined). */
+export function approvalGroups(set: LoadedSet, action: string): readonly string[] | undefined {
+  const declared = findAction(set.schema, action)?.appliesTo?.context.attributes.get('approvals')?.type;
+  return declared?.kind === 'Record' ? [...declared.attributes.keys()] : undefined;
 }
 
 function isReserved(name: string): name is keyof ReservedContext {

@@ -5,6 +5,8 @@ type Shape =
   | 'Long'
   | { readonly set: 'String' }
   | { readonly optional: 'String' }
+  /** A record of Longs with any names. */
+  | 'Counts'
   | Readonly<Record<string, 'String' | 'Long'>>;
 
 const shapes: Readonly<Record<string, Shape>> = {
@@ -15,6 +17,7 @@ const shapes: Readonly<Record<string, Shape>> = {
   actors: { set: 'String' },
   time: { epochSeconds: 'Long', hour: 'Long', minute: 'Long', weekday: 'Long' },
   request: { method: 'String', path: 'String' },
+  approvals: 'Counts',
 };
 
 /** Attributes that not every request has. */
@@ -47,6 +50,11 @@ export function reservedTypeProblems(schema: SchemaModel): readonly string[] {
 }
 
 function fits(type: Type, shape: Shape): boolean {
+  if (shape === 'Counts') {
+    return (
+      type.kind === 'Record' && [...type.attributes.values()].every((count) => count.type.kind === 'Long')
+    );
+  }
   if (typeof shape === 'string') return type.kind === shape;
   if ('set' in shape) return type.kind === 'Set' && type.element.kind === shape['set'];
   if (type.kind !== 'Record') return false;

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { Refusal } from '../errors.ts';
 import { limits } from '../limits.ts';
 import { systemPorts } from '../ports.ts';
+import { UseMemory } from './use-memory.ts';
 
 /** One use of one proof, after its signature was verified. */
 export interface ProofUse {
@@ -13,6 +14,20 @@ export interface ProofUse {
   readonly issuedAt: number;
   /** The proof carries a nonce that this very process issued: it cannot have been used before the process started. */
   readonly nonceBound: boolean;
+  /** Approvals that were sent with the proof, each checked: spent with it, or not at all. Absent where there are none. */
+  readonly approvals?: readonly ApprovalUse[];
+}
+
+/** One use of one approval, after its signature was verified. */
+export interface ApprovalUse {
+  /** Thumbprint of the key that signed the approval. */
+  readonly keyThumbprint: string;
+  /** Chosen by the approver, at most `maxJtiBytes`. */
+  readonly jti: string;
+  /** The approval's `iat`, at most `maxApprovalLifetimeSeconds` before `expiresAt`. */
+  readonly issuedAt: number;
+  /** The approval's `exp`: in the future when this is called. */
+  readonly expiresAt: number;
 }
 
 /**
@@ -23,12 +38,16 @@ export interface ProofUse {
  * 3. Nothing is forgotten to make room: a full store refuses.
  * 4. A store that lost its memory (restart) refuses every proof it might have seen, unless the proof is nonce-bound.
  * 5. A store that cannot answer refuses.
+ * 6. Proof and approvals are claimed in one step: all of them, or none. Laws 1 and 3 hold for each approval; it stays refused
+ *    until `expiresAt + skew`, and a store that lost its memory refuses every approval it might have seen.
  */
 export interface ReplayStore {
+  /** Says that the store knows law 6. Of one that does not, requests with approvals are refused (`replay_store_unavailable`). */
+  readonly claimsApprovals?: true;
   /**
    * @param now Unix time, seconds.
    * @throws {Refusal} (or rejects with) `proof_replayed`, `proof_time`, `proof_nonce_required`, `replay_quota_reached`,
-   * `replay_store_full`, `replay_store_unavailable`.
+   * `replay_store_full`, `replay_store_unavailable`, `approval_replayed`, `approval_too_old`, `approval_quota_reached`.
    */
   claim(use: ProofUse, now: number): void | Promise<void>;
 }
@@ -44,6 +63,10 @@ export interface MemoryReplayOptions {
   readonly capacity?: number;
   /** Proofs kept at most for one key. Default a quarter of `capacity`. */
   readonly perKey?: number;
+  /** Approvals kept at most, each for up to an hour. Default 65,536: 18 a second. */
+  readonly approvals?: number;
+  /** Approvals kept at most for one key. Default a 64th of `approvals`. */
+  readonly approvalsPerKey?: number;
   /** When this process started, Unix seconds. Default: the system clock, now. */
   readonly startedAt?: number;
 }
@@ -55,9 +78,9 @@ export function replayKey(use: Pick<ProofUse, 'keyThumbprint' | 'jti'>): string 
   return hash('sha256', `${use.keyThumbprint}.${use.jti}`, 'base64url');
 }
 
-interface Bucket {
-  readonly keys: string[];
-  readonly perKey: Map<string, number>;
+/** As {@link replayKey}, for an approval: a person's key may sign proofs too, and the two never meet. */
+export function approvalKey(use: Pick<ApprovalUse, 'keyThumbprint' | 'jti'>): string {
+  return hash('sha256', `approval.${use.keyThumbprint}.${use.jti}`, 'base64url');
 }
 
 /** The replay store of a single process, in memory and bounded. */
@@ -67,65 +90,53 @@ export function memoryReplay(options: MemoryReplayOptions): ReplayStore {
 }
 
 class MemoryReplay implements ReplayStore {
-  readonly #capacity: number;
-  readonly #perKeyCapacity: number;
+  readonly claimsApprovals = true;
+  readonly #proofs: UseMemory;
+  readonly #approvals: UseMemory;
   readonly #acceptFrom: number;
-  /** By `iat`: at most window + skew + 1 buckets while the clock runs forward. */
-  readonly #buckets = new Map<number, Bucket>();
-  readonly #used = new Set<string>();
-  readonly #countByKey = new Map<string, number>();
-  /** INVARIANT: every use this store has forgotten had `issuedAt` at or below this. */
-  #evictedThrough = Number.NEGATIVE_INFINITY;
-  #sweptAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: MemoryReplayOptions) {
-    this.#capacity = options.capacity ?? 262_144;
-    this.#perKeyCapacity = options.perKey ?? Math.ceil(this.#capacity / 4);
+    const capacity = options.capacity ?? 262_144;
+    const approvals = options.approvals ?? 65_536;
+    this.#proofs = new UseMemory(capacity, options.perKey ?? Math.ceil(capacity / 4));
+    this.#approvals = new UseMemory(approvals, options.approvalsPerKey ?? Math.ceil(approvals / 64));
     this.#acceptFrom = (options.startedAt ?? systemPorts.now()) + limits.clockSkewSeconds;
   }
 
+  /** INVARIANT: nothing waits in here, and nothing is remembered before everything was looked at. */
   claim(use: ProofUse, now: number): void {
-    this.#evict(now);
-    if (use.issuedAt <= this.#evictedThrough) {
+    const { approvals = [] } = use;
+    this.#proofs.evict(now - keptSeconds);
+    const proof = { keyThumbprint: use.keyThumbprint, at: use.issuedAt, key: replayKey(use) };
+    if (this.#proofs.mayHaveForgotten(proof.at)) {
       throw new Refusal('proof_time', 'proof is too old to tell it from a replay');
     }
     if (use.issuedAt < this.#acceptFrom && !use.nonceBound) {
       throw new Refusal('proof_nonce_required', 'process is too young to know this proof without a nonce');
     }
-    const key = replayKey(use);
-    if (this.#used.has(key)) throw new Refusal('proof_replayed', 'proof was used before');
-    this.#remember(use, key);
+    if (this.#proofs.has(proof.key)) throw new Refusal('proof_replayed', 'proof was used before');
+    const room = this.#proofs.room([proof]);
+    if (room === 'full') throw new Refusal('replay_store_full', 'replay store is full');
+    if (room === 'quota') throw new Refusal('replay_quota_reached', 'this key has used too many proofs');
+    if (approvals.length > 0) this.#claimApprovals(approvals, now);
+    this.#proofs.remember(proof);
   }
 
-  #remember(use: ProofUse, key: string): void {
-    if (this.#used.size >= this.#capacity) throw new Refusal('replay_store_full', 'replay store is full');
-    const held = this.#countByKey.get(use.keyThumbprint) ?? 0;
-    if (held >= this.#perKeyCapacity) {
-      throw new Refusal('replay_quota_reached', 'this key has used too many proofs');
-    }
-    const found = this.#buckets.get(use.issuedAt);
-    const bucket = found ?? { keys: [], perKey: new Map<string, number>() };
-    if (found === undefined) this.#buckets.set(use.issuedAt, bucket);
-    this.#used.add(key);
-    bucket.keys.push(key);
-    bucket.perKey.set(use.keyThumbprint, (bucket.perKey.get(use.keyThumbprint) ?? 0) + 1);
-    this.#countByKey.set(use.keyThumbprint, held + 1);
-  }
-
-  #evict(now: number): void {
-    const second = Math.floor(now);
-    if (second === this.#sweptAt) return;
-    this.#sweptAt = second;
-    for (const [issuedAt, bucket] of this.#buckets) {
-      if (issuedAt + keptSeconds >= now) continue;
-      this.#buckets.delete(issuedAt);
-      for (const key of bucket.keys) this.#used.delete(key);
-      this.#evictedThrough = Math.max(this.#evictedThrough, issuedAt);
-      for (const [thumbprint, count] of bucket.perKey) {
-        const left = (this.#countByKey.get(thumbprint) ?? 0) - count;
-        if (left > 0) this.#countByKey.set(thumbprint, left);
-        else this.#countByKey.delete(thumbprint);
+  #claimApprovals(approvals: readonly ApprovalUse[], now: number): void {
+    this.#approvals.evict(now - limits.clockSkewSeconds);
+    const uses = approvals.map((use) => ({ ...use, at: use.expiresAt, key: approvalKey(use) }));
+    for (const { issuedAt, at } of uses) {
+      if (issuedAt < this.#acceptFrom || this.#approvals.mayHaveForgotten(at)) {
+        throw new Refusal('approval_too_old', 'approval is too old to tell it from one used before');
       }
     }
+    const keys = new Set(uses.map(({ key }) => key));
+    if (keys.size !== uses.length || uses.some(({ key }) => this.#approvals.has(key))) {
+      throw new Refusal('approval_replayed', 'approval was used before');
+    }
+    const room = this.#approvals.room(uses);
+    if (room === 'full') throw new Refusal('replay_store_full', 'replay store is full');
+    if (room === 'quota') throw new Refusal('approval_quota_reached', 'a key has used too many approvals');
+    for (const use of uses) this.#approvals.remember(use);
   }
 }

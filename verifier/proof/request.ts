@@ -18,6 +18,8 @@ export interface PresentedRequest {
   /** {@link envelopeDigest} of it: what `ath` must say, and the key of the signature cache. */
   readonly envelopeDigest: string;
   readonly proof: string;
+  /** The approvals that came along, each a text of at most `maxApprovalsBytes`; at most `maxApprovals`. */
+  readonly approvals: readonly string[];
   readonly body: Uint8Array;
   /** The value of a field (name in lower case). @throws {Refusal} `request_field_repeated` where it was sent twice. */
   readonly header: (name: string) => string | undefined;
@@ -32,6 +34,7 @@ const envelopeBytes = /^[A-Za-z0-9\-._~]+$/u;
 const single = new Set([
   'authorization',
   'dpop',
+  'bulla-approval',
   'host',
   'content-type',
   'content-encoding',
@@ -69,11 +72,11 @@ export type PlainRequest = Pick<PresentedRequest, 'method' | 'path' | 'query' | 
 
 /**
  * Reads the request as it stood on the wire: refuses what two readers could read differently, normalises nothing.
- * Does NOT verify envelope or proof, and does not look at the content.
+ * Does NOT verify envelope, proof or approvals, and does not look at the content.
  *
  * @throws {Refusal} `request_method_refused`, `request_target_invalid`, `request_field_repeated`, `request_field_refused`,
  *   `request_host_wrong`, `request_encoding_refused`, `authorization_malformed`, `envelope_missing`, `envelope_too_large`,
- *   `proof_missing`, `proof_too_large`.
+ *   `proof_missing`, `proof_too_large`, `approvals_too_large`.
  */
 export function readRequest(
   wire: WireRequest,
@@ -89,6 +92,7 @@ export function readRequest(
     envelope,
     envelopeDigest: envelopeDigest(envelope),
     proof: readProof(plain.header('dpop')),
+    approvals: readApprovals(plain.header('bulla-approval')),
     body: wire.body,
   };
 }
@@ -174,3 +178,16 @@ function readProof(value: string | undefined): string {
   if (value.includes(',')) throw new Refusal('request_field_repeated', '`dpop` holds a list');
   return value;
 }
+
+/** The field is a list: where Node has joined a repeated one with a comma, nothing can be told from that. */
+function readApprovals(value: string | undefined): readonly string[] {
+  if (value === undefined) return noApprovals;
+  if (value.length > limits.maxApprovalsBytes) {
+    throw new Refusal('approvals_too_large', 'approvals are too large');
+  }
+  const approvals = value.split(',').map((text) => text.trim());
+  if (approvals.length > limits.maxApprovals) throw new Refusal('approvals_too_large', 'too many approvals');
+  return approvals;
+}
+
+const noApprovals: readonly string[] = [];

@@ -73,6 +73,7 @@ const reserved = {
   actors: [],
   time: timeContext(0),
   request: { method: 'GET', path: '/' },
+  approvals: {},
 } as const;
 const alice: Principal = {
   type: 'User',
