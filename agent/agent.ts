@@ -1,7 +1,15 @@
-import { type AgentOptions, readConfig } from './config.ts';
+import type { PublicJwk } from '@bulla/verifier';
+import { type AgentOptions, type HandedOptions, type ProvingConfig, readConfig } from './config.ts';
+import { acceptHanded } from './envelope.ts';
 import { createProvingFetch } from './fetch.ts';
-import { createHolder } from './holder.ts';
-import { createOriginNonces } from './nonces.ts';
+import { createHandedHolder, createHolder, type Holder } from './holder.ts';
+import {
+  type NarrowedEnvelope,
+  type Narrowing,
+  type NarrowingSurroundings,
+  narrowEnvelope,
+} from './narrow.ts';
+import { createOriginNonces, type OriginNonces } from './nonces.ts';
 import { createProver, type ProofHeaders, type RequestToProve, requireAllowedOrigin } from './prove.ts';
 
 /** A program that holds a key and spends envelopes. */
@@ -26,16 +34,32 @@ export interface Agent {
    * The envelope as it will be sent, exchanged or renewed if need be. Worth nothing without the key, but not for logs.
    *
    * @throws {AgentError} `issuer_unreachable`, `issuer_metadata_invalid`, `exchange_refused`, `exchange_answer_invalid`,
-   *   `envelope_not_ours`, `narrowing_missing`.
+   *   `envelope_not_ours`, `narrowing_missing`; where it was handed over, `envelope_expired`.
    */
   envelope(): Promise<string>;
+  /**
+   * Hands on less than the agent holds, to another key. No issuer is asked; the one that is handed the envelope goes on with
+   * `createAgent({ envelope, key })`.
+   *
+   * @throws {AgentError} those of `envelope` and of {@link narrowEnvelope}.
+   */
+  delegate(delegation: Delegation): Promise<NarrowedEnvelope>;
 }
 
-/** @throws {AgentError} `config_invalid`. Nothing is fetched before the first use. */
-export function createAgent(options: AgentOptions): Agent {
-  const config = readConfig(options);
+/** To whom an agent hands an envelope, and how much of it. */
+export interface Delegation extends Narrowing, Pick<NarrowingSurroundings, 'schema' | 'maxEnvelopeBytes'> {
+  readonly next: PublicJwk;
+}
+
+/**
+ * Makes an agent that exchanges its key at an issuer, or, given an `envelope`, one that spends what it was handed and has
+ * nobody to ask for more. Nothing is fetched before the first use.
+ *
+ * @throws {AgentError} `config_invalid`; with an `envelope` also `envelope_malformed`, `envelope_not_ours`.
+ */
+export function createAgent(options: AgentOptions | HandedOptions): Agent {
   const nonces = createOriginNonces();
-  const holder = createHolder(config, nonces);
+  const { config, holder } = readHolder(options, nonces);
   const prover = createProver(config, nonces);
   return {
     keyThumbprint: config.signer.publicKey.thumbprint,
@@ -45,5 +69,27 @@ export function createAgent(options: AgentOptions): Agent {
       return prover(request, await holder.current());
     },
     envelope: async () => (await holder.current()).text,
+    delegate: async ({ schema, maxEnvelopeBytes, ...narrowing }) =>
+      narrowEnvelope(
+        (await holder.current()).text,
+        { holder: config.signer, ...narrowing },
+        {
+          ports: config.ports,
+          ...(schema !== undefined && { schema }),
+          ...(maxEnvelopeBytes !== undefined && { maxEnvelopeBytes }),
+        },
+      ),
   };
+}
+
+function readHolder(
+  options: AgentOptions | HandedOptions,
+  nonces: OriginNonces,
+): { readonly config: ProvingConfig; readonly holder: Holder } {
+  if ('envelope' in options) {
+    const { config, held } = acceptHanded(options);
+    return { config, holder: createHandedHolder(config, held) };
+  }
+  const config = readConfig(options);
+  return { config, holder: createHolder(config, nonces) };
 }

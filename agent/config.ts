@@ -34,17 +34,34 @@ export interface AgentOptions {
   readonly ports?: Ports;
 }
 
-export interface AgentConfig {
+/** An agent that was handed an envelope and has no issuer to ask for another. */
+export interface HandedOptions {
+  /** The envelope, as `delegate` or `narrowEnvelope` made it. Its `exp` ends this agent. */
+  readonly envelope: string;
+  /** The key that the envelope names last. */
+  readonly key: PrivateJwk | Signer;
+  /** As in {@link AgentOptions}; by default those of the envelope's audiences. */
+  readonly origins?: readonly string[];
+  /** As in {@link AgentOptions}. */
+  readonly bindHeaders?: readonly string[];
+  readonly ports?: Ports;
+}
+
+/** What it takes to prove requests. */
+export interface ProvingConfig {
+  readonly signer: Signer;
+  readonly origins: ReadonlySet<string>;
+  readonly bindHeaders: readonly string[];
+  readonly ports: Ports;
+}
+
+export interface AgentConfig extends ProvingConfig {
   readonly issuer: string;
   readonly clientId: string;
-  readonly signer: Signer;
   readonly resources: readonly string[];
-  readonly origins: ReadonlySet<string>;
   readonly details: readonly AuthorizationDetail[];
-  readonly bindHeaders: readonly string[];
   readonly renewBeforeSeconds: number;
   readonly exchangeTimeoutSeconds: number;
-  readonly ports: Ports;
 }
 
 const invalid = (message: string, cause?: unknown): AgentError =>
@@ -61,13 +78,23 @@ export function readConfig(options: AgentOptions): AgentConfig {
   return {
     issuer: options.issuer,
     clientId: options.clientId,
-    signer: readSigner(options.key),
     resources,
-    origins: new Set(readOrigins(options.origins, resources)),
+    ...readProvingConfig(options, resources),
     details: readDetails(options.authorizationDetails ?? []),
-    bindHeaders: (options.bindHeaders ?? []).map((name) => name.toLowerCase()),
     renewBeforeSeconds: readSeconds(options.renewBeforeSeconds ?? 30, 'renewBeforeSeconds'),
     exchangeTimeoutSeconds: readSeconds(options.exchangeTimeoutSeconds ?? 10, 'exchangeTimeoutSeconds'),
+  };
+}
+
+/** @throws {AgentError} `config_invalid`. */
+export function readProvingConfig(
+  options: Omit<HandedOptions, 'envelope'>,
+  audiences: readonly string[],
+): ProvingConfig {
+  return {
+    signer: readSigner(options.key),
+    origins: new Set(readOrigins(options.origins, audiences)),
+    bindHeaders: (options.bindHeaders ?? []).map((name) => name.toLowerCase()),
     ports: options.ports ?? systemPorts,
   };
 }

@@ -1,4 +1,4 @@
-import { Refusal } from '@bulla/verifier';
+import { Refusal, type Signer } from '@bulla/verifier';
 import {
   canonicalJson,
   holderOf,
@@ -7,7 +7,7 @@ import {
   narrowTo,
   signBlock,
 } from '@bulla/verifier/envelope';
-import type { AgentConfig } from './config.ts';
+import { type AgentConfig, type HandedOptions, type ProvingConfig, readProvingConfig } from './config.ts';
 import { AgentError } from './errors.ts';
 
 /** An envelope this agent can spend. */
@@ -37,6 +37,42 @@ export function acceptEnvelope(config: AgentConfig, text: string): HeldEnvelope 
   };
 }
 
+/**
+ * Takes an envelope from whoever handed it over: it must name this key last. Its time is looked at when it is used.
+ *
+ * Does NOT verify signatures, as in {@link acceptEnvelope}.
+ *
+ * @throws {AgentError} `config_invalid`, `envelope_malformed`, `envelope_not_ours`.
+ */
+export function acceptHanded(options: HandedOptions): { config: ProvingConfig; held: HeldEnvelope } {
+  const envelope = inspectHanded(options.envelope);
+  const config = readProvingConfig(options, envelope.effective.aud);
+  requireHolder(envelope, config.signer);
+  const { root, effective } = envelope;
+  return { config, held: { text: options.envelope, issuedAt: root.iat, expiresAt: effective.exp } };
+}
+
+/** @throws {AgentError} `envelope_malformed`. */
+export function inspectHanded(text: string): InspectedEnvelope {
+  try {
+    return inspect(text);
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    throw new AgentError('envelope_malformed', error.message, { reason: error.code });
+  }
+}
+
+/** @throws {AgentError} `envelope_not_ours`. */
+export function requireHolder(envelope: InspectedEnvelope, { publicKey }: Signer): void {
+  if (lastHolder(envelope) !== publicKey.thumbprint) {
+    throw new AgentError('envelope_not_ours', 'the envelope is for another key');
+  }
+}
+
+function lastHolder({ root, blocks }: InspectedEnvelope): string {
+  return blocks.at(-1)?.holder ?? holderOf(root);
+}
+
 function inspectAnswer(text: string): InspectedEnvelope {
   try {
     return inspect(text);
@@ -48,10 +84,10 @@ function inspectAnswer(text: string): InspectedEnvelope {
   }
 }
 
-function requireOurs(config: AgentConfig, { root, blocks, effective }: InspectedEnvelope): void {
-  const holder = blocks.at(-1)?.holder ?? holderOf(root);
+function requireOurs(config: AgentConfig, envelope: InspectedEnvelope): void {
+  const { root, effective } = envelope;
   const wrong =
-    (holder !== config.signer.publicKey.thumbprint && 'another key') ||
+    (lastHolder(envelope) !== config.signer.publicKey.thumbprint && 'another key') ||
     (root.client_id !== config.clientId && 'another agent') ||
     (root.iss !== config.issuer && 'another issuer') ||
     (config.resources.some((resource) => !effective.aud.includes(resource)) && 'another audience') ||

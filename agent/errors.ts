@@ -16,6 +16,25 @@ export const agentCodes = {
     retry: false,
     meaning: 'the envelope is sealed and does not carry the limits that were asked for',
   },
+  envelope_malformed: { retry: false, meaning: 'what was handed over is not an envelope' },
+  envelope_expired: {
+    retry: false,
+    meaning: 'the envelope that was handed over has expired; only who handed it over can give another',
+  },
+  envelope_sealed: { retry: false, meaning: 'the envelope may not be narrowed or handed on any further' },
+  narrowing_invalid: {
+    retry: false,
+    meaning:
+      'the narrowing is malformed, would widen, or does not fit the schema; `reason` holds the code of the verifier that says so',
+  },
+  schema_missing: {
+    retry: false,
+    meaning: 'limits on actions, resources, paths or amounts need the schema they are written for',
+  },
+  schema_unusable: {
+    retry: false,
+    meaning: 'the policy set or schema is malformed, is not the one asked for, or is not given out',
+  },
   origin_not_allowed: { retry: false, meaning: 'the URL is outside the origins configured for this agent' },
   header_reserved: {
     retry: false,

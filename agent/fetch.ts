@@ -1,4 +1,4 @@
-import type { AgentConfig } from './config.ts';
+import type { ProvingConfig } from './config.ts';
 import type { HeldEnvelope } from './envelope.ts';
 import { AgentError } from './errors.ts';
 import type { Holder } from './holder.ts';
@@ -20,7 +20,7 @@ const reserved = ['authorization', 'dpop'];
 
 /** What `agent.fetch` is made of. `fetch` here is the port; the one returned proves every request. */
 export function createProvingFetch(
-  config: AgentConfig,
+  config: ProvingConfig,
   holder: Holder,
   prover: Prover,
   nonces: OriginNonces,
@@ -41,8 +41,11 @@ export function createProvingFetch(
     let held = await holder.current();
     let response = await send(request, held);
     if (await isSuperseded(response)) {
-      held = await holder.replace(held);
-      response = await send(request, held);
+      const renewed = await holder.replace(held);
+      if (renewed !== undefined) {
+        held = renewed;
+        response = await send(request, held);
+      }
     }
     if (isNonceDemand(response)) response = await send(request, held);
     if (response.status >= 300 && response.status < 400 && response.headers.has('location')) {

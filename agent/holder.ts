@@ -1,4 +1,4 @@
-import type { AgentConfig } from './config.ts';
+import type { AgentConfig, ProvingConfig } from './config.ts';
 import { acceptEnvelope, type HeldEnvelope } from './envelope.ts';
 import { AgentError } from './errors.ts';
 import { exchange } from './exchange.ts';
@@ -9,8 +9,19 @@ import type { OriginNonces } from './nonces.ts';
 export interface Holder {
   /** The held envelope, renewed when little of its life is left. @throws {AgentError} as `exchange` and `acceptEnvelope`. */
   current(): Promise<HeldEnvelope>;
-  /** Another envelope than `stale`, which an API no longer takes. */
-  replace(stale: HeldEnvelope): Promise<HeldEnvelope>;
+  /** Another envelope than `stale`, which an API no longer takes; undefined where there is nobody to ask. */
+  replace(stale: HeldEnvelope): Promise<HeldEnvelope | undefined>;
+}
+
+/** Holds what was handed over, to its end. */
+export function createHandedHolder({ ports }: ProvingConfig, handed: HeldEnvelope): Holder {
+  return {
+    current: async () => {
+      if (handed.expiresAt > ports.now()) return handed;
+      throw new AgentError('envelope_expired', 'the envelope that was handed over has expired');
+    },
+    replace: async () => undefined,
+  };
 }
 
 export function createHolder(config: AgentConfig, nonces: OriginNonces): Holder {

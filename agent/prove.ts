@@ -1,6 +1,6 @@
 import { Refusal } from '@bulla/verifier';
 import { createProof } from '@bulla/verifier/envelope';
-import type { AgentConfig } from './config.ts';
+import type { ProvingConfig } from './config.ts';
 import type { HeldEnvelope } from './envelope.ts';
 import { AgentError } from './errors.ts';
 import type { OriginNonces } from './nonces.ts';
@@ -23,7 +23,7 @@ export interface ProofHeaders {
 
 export type Prover = (request: RequestToProve, held: HeldEnvelope) => ProofHeaders;
 
-export function createProver(config: AgentConfig, nonces: OriginNonces): Prover {
+export function createProver(config: ProvingConfig, nonces: OriginNonces): Prover {
   const bound = new Set(['content-type', ...config.bindHeaders]);
   return ({ method, url, body, headers = {} }, held) => {
     const target = requireAllowedOrigin(config, url);
@@ -56,7 +56,7 @@ export function createProver(config: AgentConfig, nonces: OriginNonces): Prover 
  *
  * @throws {AgentError} `origin_not_allowed`.
  */
-export function requireAllowedOrigin(config: AgentConfig, url: string | URL): URL {
+export function requireAllowedOrigin(config: ProvingConfig, url: string | URL): URL {
   if (typeof url === 'string' && !URL.canParse(url))
     throw new AgentError('request_not_provable', 'not an absolute URL');
   const target = new URL(url);

@@ -1,6 +1,7 @@
 import { Refusal } from '../errors.ts';
 import { isJsonObject, type Json, type JsonObject } from '../json.ts';
 import { limits } from '../limits.ts';
+import { canonicalPath } from '../proof/target.ts';
 
 /** What a client asks for (RFC 9396, `type: "bulla"`): an envelope limited to this. */
 export interface AuthorizationDetail {
@@ -11,6 +12,16 @@ export interface AuthorizationDetail {
   readonly resources?: readonly { readonly type: string; readonly id: string }[];
   /** Context attribute (Long) -> largest value. A request whose context lacks the attribute is outside the limit. */
   readonly limits?: Readonly<Record<string, number>>;
+}
+
+/** What a narrowing lets through: requests that fit every member given. At least one is. */
+export interface Allowance extends Partial<Pick<AuthorizationDetail, 'actions' | 'resources' | 'limits'>> {
+  /**
+   * Paths under this one, as the verifier sees paths (`context.request.path`): `/orders` lets through `/orders` and what
+   * begins with `/orders/`, never `/orders-old`; with a slash at its end, only what begins with it. Percent-escapes are
+   * compared as the wire has them, hex digits in upper case; the query is not looked at.
+   */
+  readonly pathPrefix?: string;
 }
 
 const attributeName = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/u;
@@ -30,18 +41,35 @@ export function parseAuthorizationDetails(value: unknown): readonly Authorizatio
 
 function readDetail(value: unknown): AuthorizationDetail {
   if (!isJsonObject(value)) throw invalid('a detail is not an object');
-  const { type, actions, resources, limits: caps, ...unknown } = value;
+  const { type, ...rest } = value;
   if (type !== 'bulla') throw invalid('`type` of a detail is not `bulla`');
+  if ('pathPrefix' in rest) throw invalid('a detail has an unknown member');
+  const { actions, ...allowance } = parseAllowance(rest);
+  if (actions === undefined) throw invalid('`actions` is missing');
+  return { type, actions, ...allowance };
+}
+
+/**
+ * Reads an {@link Allowance}. Unknown members are refused, not skipped.
+ *
+ * @throws {Refusal} `authorization_details_invalid`; `request_target_invalid` for a prefix that no request's path can have.
+ */
+export function parseAllowance(value: unknown): Allowance {
+  if (!isJsonObject(value)) throw invalid('a detail is not an object');
+  const { actions, resources, limits: caps, pathPrefix, ...unknown } = value;
   if (Object.keys(unknown).length > 0) throw invalid('a detail has an unknown member');
-  const ids = readList(actions, limits.maxAuthorizationItems, 'actions');
-  return {
-    type,
-    actions: ids.map((id) => readText(id, 'an action')),
-    ...(resources !== undefined && {
-      resources: readResources(resources),
+  const allowance = {
+    ...(actions !== undefined && {
+      actions: readList(actions, limits.maxAuthorizationItems, 'actions').map((id) =>
+        readText(id, 'an action'),
+      ),
     }),
+    ...(resources !== undefined && { resources: readResources(resources) }),
     ...(caps !== undefined && { limits: readCaps(caps) }),
+    ...(pathPrefix !== undefined && { pathPrefix: canonicalPath(readText(pathPrefix, '`pathPrefix`')) }),
   };
+  if (Object.keys(allowance).length === 0) throw invalid('nothing is named that shall be allowed');
+  return allowance;
 }
 
 function readResources(value: unknown): { readonly type: string; readonly id: string }[] {
@@ -90,11 +118,12 @@ function readText(value: unknown, what: string): string {
 
 /**
  * Turns what was asked into narrowing (EST JSON): one `forbid … unless { <any of the details> }`, which takes away
- * everything that was not asked for and can give nothing. Nothing asked gives no policy.
+ * everything that was not asked for and can give nothing. Nothing asked gives no policy. Takes what {@link parseAllowance} or
+ * {@link parseAuthorizationDetails} has read.
  *
  * Does NOT check that the schema knows the actions, types and attributes: the engine does, and refuses what it does not know.
  */
-export function narrowTo(details: readonly AuthorizationDetail[]): readonly Json[] {
+export function narrowTo(details: readonly (Allowance | AuthorizationDetail)[]): readonly Json[] {
   if (details.length === 0) return [];
   return [
     {
@@ -108,21 +137,36 @@ export function narrowTo(details: readonly AuthorizationDetail[]): readonly Json
 }
 
 /** The action comes first: Cedar's validator then skips the rest for actions that this detail is not about. */
-function termOf(detail: AuthorizationDetail): Json {
-  const terms = [
-    within(
-      'action',
-      detail.actions.map((id) => ({ type: 'Action', id })),
-    ),
-  ];
-  if (detail.resources !== undefined) terms.push(within('resource', detail.resources));
-  const context = { Var: 'context' };
-  for (const [attr, cap] of Object.entries(detail.limits ?? {})) {
-    const value = { '.': { left: context, attr } };
-    const bounded = { '<=': { left: value, right: { Value: cap } } };
+function termOf({ actions, resources, limits: caps, pathPrefix }: Allowance): Json {
+  const terms: Json[] = [];
+  if (actions !== undefined) {
+    const ids = actions.map((id) => ({ type: 'Action', id }));
+    terms.push(within('action', ids));
+  }
+  if (resources !== undefined) terms.push(within('resource', resources));
+  for (const [attr, cap] of Object.entries(caps ?? {})) {
+    const bounded = { '<=': { left: { '.': { left: context, attr } }, right: { Value: cap } } };
     terms.push(operator('&&', { has: { left: context, attr } }, bounded));
   }
+  if (pathPrefix !== undefined) terms.push(underPath(pathPrefix));
   return balanced('&&', terms);
+}
+
+const context = { Var: 'context' };
+
+/** A `*` in a path stays a literal: in EST only the word `Wildcard` is one. */
+function underPath(prefix: string): Json {
+  const request = { '.': { left: context, attr: 'request' } };
+  const path = { '.': { left: request, attr: 'path' } };
+  const there = operator(
+    '&&',
+    { has: { left: context, attr: 'request' } },
+    { has: { left: request, attr: 'path' } },
+  );
+  const folder = prefix.endsWith('/') ? prefix : `${prefix}/`;
+  const below = { like: { left: path, pattern: [{ Literal: folder }, 'Wildcard'] } };
+  if (folder === prefix) return operator('&&', there, below);
+  return operator('&&', there, operator('||', operator('==', path, { Value: prefix }), below));
 }
 
 /** One set for each type: Cedar's strict validation refuses a set of several. */

@@ -36,7 +36,13 @@ export {
   readRequest,
 } from '../proof/request.ts';
 export { checkTokenProof, type TokenProofDemands } from '../proof/token.ts';
-export { type AuthorizationDetail, narrowTo, parseAuthorizationDetails } from './authorization.ts';
+export {
+  type Allowance,
+  type AuthorizationDetail,
+  narrowTo,
+  parseAllowance,
+  parseAuthorizationDetails,
+} from './authorization.ts';
 export { type BlockClaims, signBlock, signMintBlock } from './block.ts';
 export { type InspectedEnvelope, inspect } from './envelope.ts';
 export { type HolderClaims, holderOf, type KeyKind } from './holder.ts';
