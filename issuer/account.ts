@@ -2,11 +2,13 @@ import type { Signer } from '@bulla/verifier';
 import { createEngine, type Engine } from '@bulla/verifier/policy';
 import type { AccountConfig, IssuerConfig } from './config.ts';
 import { ConfigError, IssuerRefusal } from './errors.ts';
+import { KeySets } from './federation/key-sets.ts';
 import { createRateLimit, type RateLimit } from './http/rate.ts';
 import { createReaderCheck, type RequireReader } from './http/read-token.ts';
 import { AccountLog } from './log/account-log.ts';
 import { Mint } from './mint/mint.ts';
 import { type Endpoints, endpointsOf } from './oauth/metadata.ts';
+import { type CheckSecret, createSecretCheck } from './oauth/secret.ts';
 import type { IssuerPorts } from './ports.ts';
 import { loadSigner } from './secrets.ts';
 import type { AccountStore, Store } from './store/store.ts';
@@ -19,7 +21,9 @@ export interface Account {
   readonly log: AccountLog;
   readonly mint: Mint;
   readonly engine: Engine;
+  readonly keySets: KeySets;
   readonly requireReader: RequireReader;
+  readonly checkSecret: CheckSecret;
   readonly limitClient: RateLimit;
   readonly limitAll: RateLimit;
   readonly ports: IssuerPorts;
@@ -60,6 +64,8 @@ export async function openAccount(
       config,
       ports,
     }),
+    keySets: new KeySets(config, ports),
+    checkSecret: createSecretCheck(config.clientSecrets, ports.now),
     requireReader: createReaderCheck(config.readTokens),
     limitClient: createRateLimit(config.tokensPerClientPerMinute, ports.now),
     limitAll: createRateLimit(config.tokensPerMinute, ports.now),

@@ -28,12 +28,51 @@ export interface AccountConfig {
   readonly requireDpopNonce: boolean;
   readonly tokensPerMinute: number;
   readonly tokensPerClientPerMinute: number;
+  readonly clientSecrets: readonly ClientSecretConfig[];
+  readonly federations: readonly FederationConfig[];
+  readonly keySetTimeoutSeconds: number;
+  readonly keySetCooldownSeconds: number;
+}
+
+/** A secret that an agent may exchange. */
+export interface ClientSecretConfig {
+  readonly agent: string;
+  /** base64url SHA-256 of the secret's text. */
+  readonly sha256: string;
+  /** Unix seconds from which on it is void. */
+  readonly notAfter?: number | undefined;
+}
+
+/** Where the keys of an outside issuer are found; which of them count is said by the log. */
+export interface FederationConfig {
+  /** Of `federation.trust`. */
+  readonly name: string;
+  readonly jwksUrl?: string | undefined;
+  readonly jwksFile?: string | undefined;
+  readonly dangerouslyAllowPrivateAddresses: boolean;
 }
 
 /** Assertions and envelopes travel in the open over http. */
 function isSafe({ protocol, hostname }: URL): boolean {
   return protocol === 'https:' || ['localhost', '127.0.0.1', '[::1]'].includes(hostname);
 }
+
+const sha256 = z.string().regex(/^[A-Za-z0-9_-]{43}$/u);
+
+const clientSecret = z.strictObject({
+  agent: z.string().regex(/^agt_[A-Za-z0-9_-]{1,60}$/u),
+  sha256,
+  notAfter: z.int().min(1).optional(),
+});
+
+const federation = z
+  .strictObject({
+    name: z.string().min(1).max(64),
+    jwksUrl: z.url({ protocol: /^https?$/u }).optional(),
+    jwksFile: z.string().min(1).optional(),
+    dangerouslyAllowPrivateAddresses: z.boolean().default(false),
+  })
+  .refine(({ jwksUrl, jwksFile }) => jwksUrl === undefined || jwksFile === undefined, 'has a URL and a file');
 
 const account = z
   .strictObject({
@@ -64,7 +103,7 @@ const account = z
       .array(
         z.strictObject({
           name: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/u),
-          sha256: z.string().regex(/^[A-Za-z0-9_-]{43}$/u),
+          sha256,
         }),
       )
       .default([])
@@ -111,6 +150,34 @@ const account = z
       .min(1)
       .default(120)
       .describe('Token requests that one client may make per minute; above it the answer is 429.'),
+    clientSecrets: z
+      .array(clientSecret)
+      .max(1000)
+      .default([])
+      .describe(
+        'Client secrets that agents may exchange: `agent` (its id in the log), `sha256` (base64url, of the secret), optional `notAfter` (Unix seconds). Two lines for one agent while a secret is replaced. `bulla secret new` makes one. What comes of them is `vouched`: good only for actions that an admin listed for the agent.',
+      ),
+    federations: z
+      .array(federation)
+      .max(64)
+      .default([])
+      .describe(
+        'Where the key sets of outside issuers are, by the `name` of `federation.trust`: `jwksUrl` (https), or `jwksFile` (read again when it is needed), or neither: discovery at the issuer itself, which profile `spiffe` does not have. `dangerouslyAllowPrivateAddresses` (default false) lets this issuer connect to addresses inside your network, and over http to this machine. Which keys count is pinned in the log, not here.',
+      ),
+    keySetTimeoutSeconds: z
+      .number()
+      .min(0.05)
+      .max(30)
+      .default(5)
+      .describe('Longest wait for a key set of an outside issuer, seconds.'),
+    keySetCooldownSeconds: z
+      .number()
+      .min(0)
+      .max(3600)
+      .default(30)
+      .describe(
+        'Least time between two fetches of one key set, seconds, whatever tokens arrive. A new key of an outside issuer is noticed no sooner.',
+      ),
   })
   .describe(
     'One account that this issuer hosts. Accounts share the process and the database file, nothing else.',
@@ -179,6 +246,11 @@ export function parseConfig(value: unknown): IssuerConfig {
   if (!parsed.success) throw new ConfigError(describeIssue(parsed.error.issues[0]));
   const ids = parsed.data.accounts.map((entry) => entry.account);
   if (new Set(ids).size !== ids.length) throw new ConfigError('`accounts`: an account is listed twice');
+  for (const [index, { federations }] of parsed.data.accounts.entries()) {
+    if (new Set(federations.map(({ name }) => name)).size !== federations.length) {
+      throw new ConfigError(`\`accounts.${index}.federations\`: a name is listed twice`);
+    }
+  }
   return parsed.data;
 }
 

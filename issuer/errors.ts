@@ -57,17 +57,24 @@ export const issuerCodes = {
   grant_type_unsupported: {
     status: 400,
     oauth: 'unsupported_grant_type',
-    meaning: 'grant type is not `client_credentials`',
+    meaning: 'grant type is neither `client_credentials` nor token exchange',
   },
   scope_refused: {
     status: 400,
     oauth: 'invalid_scope',
-    meaning: 'scopes do not exist here: use `authorization_details`',
+    meaning: 'scope is malformed, or names what is no action of the resource',
   },
   client_unauthenticated: {
     status: 401,
     oauth: 'invalid_client',
-    meaning: 'client assertion is missing, malformed, expired, replayed or not by a live key of the client',
+    meaning:
+      'client assertion or secret is missing, wrong or expired, or an assertion is malformed, replayed or not by a live key of the client',
+  },
+  client_locked: {
+    status: 429,
+    oauth: 'temporarily_unavailable',
+    meaning:
+      'too many wrong secrets for this client from keys that were never right; `Retry-After` says how long',
   },
   client_inactive: {
     status: 401,
@@ -77,7 +84,7 @@ export const issuerCodes = {
   proof_refused: {
     status: 400,
     oauth: 'invalid_dpop_proof',
-    meaning: 'DPoP proof is missing, malformed, replayed or not by a live key of the client',
+    meaning: 'DPoP proof is missing, malformed, replayed or not by the key that it must be by',
   },
   nonce_required: { status: 400, oauth: 'use_dpop_nonce', meaning: 'DPoP proof carries no current nonce' },
   target_refused: {
@@ -89,6 +96,42 @@ export const issuerCodes = {
     status: 400,
     oauth: 'invalid_authorization_details',
     meaning: '`authorization_details` has an unknown type or member, or asks for what cannot be expressed',
+  },
+  subject_token_refused: {
+    status: 400,
+    oauth: 'invalid_request',
+    meaning:
+      'subject token is malformed, expired, not signed by its issuer, or not of the kind that was named',
+  },
+  subject_token_taken: {
+    status: 400,
+    oauth: 'invalid_request',
+    meaning: 'subject token was exchanged by another key before: it belongs to that one until it expires',
+  },
+  federation_unknown: {
+    status: 400,
+    oauth: 'invalid_request',
+    meaning: 'no federation that admins trusted fits issuer and claims of the subject token',
+  },
+  federation_ambiguous: {
+    status: 400,
+    oauth: 'invalid_request',
+    meaning: 'subject token fits federations that stand for different agents',
+  },
+  federation_keys_changed: {
+    status: 400,
+    oauth: 'invalid_request',
+    meaning: 'outside issuer signs with a key that the log does not pin: an admin must look and pin it',
+  },
+  key_set_unavailable: {
+    status: 503,
+    oauth: 'temporarily_unavailable',
+    meaning: 'key set of the outside issuer cannot be had, or is not one',
+  },
+  nothing_vouched: {
+    status: 400,
+    oauth: 'unauthorized_client',
+    meaning: 'no admin listed actions that this agent may do on a credential that is bound to no key',
   },
   mint_unavailable: {
     status: 503,

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { lookup } from 'node:dns';
+import type { Lookup } from './federation/fetch-document.ts';
 import { openLibsqlStore } from './store/libsql.ts';
 import type { Store } from './store/store.ts';
 
@@ -18,12 +20,15 @@ export interface IssuerPorts {
   readonly log: (line: LogLine) => void;
   /** Opens the store that `database` of the configuration names. */
   readonly openStore: (database: string) => Store;
+  /** Resolves the names of outside issuers; every address is judged before it is connected to. */
+  readonly lookup: Lookup;
 }
 
 export const systemIssuerPorts: IssuerPorts = {
   now: () => Date.now() / 1000,
   randomBytes: (size) => randomBytes(size),
   openStore: openLibsqlStore,
+  lookup,
   log: (line) => {
     process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), ...line })}\n`);
   },

@@ -69,6 +69,8 @@ export const limits = {
   maxOutsideTokenBytes: 4096,
   /** How long before minting an outside token may have been issued. */
   maxOutsideTokenAgeSeconds: 600,
+  /** Life of an outside token that is bound to no key: a day is what identity providers give machines by default. */
+  maxUnboundTokenLifeSeconds: 86_400,
   /** How long before its end an outside token without `iat` is accepted (SPIFFE). */
   maxOutsideTokenLifeSeconds: 3600,
   /** How far the clock of an outside issuer may be ahead of ours. */

@@ -2,6 +2,7 @@ import { Refusal, type Signer } from '@bulla/verifier';
 import { canonicalJson, encodeBase64url } from '@bulla/verifier/envelope';
 import {
   type Change,
+  type FederationRecord,
   isTimedByDelegate,
   liveDelegate,
   parseEntry,
@@ -40,6 +41,8 @@ export interface Accepted {
   readonly head: string;
 }
 
+const federationPrefix = 'federation/';
+
 /** How far an entry's time may be from the issuer's clock: typing a passphrase takes a while, a wrong clock takes longer. */
 const maxEntryAheadSeconds = 5;
 const maxEntryBehindSeconds = 600;
@@ -59,6 +62,7 @@ export class AccountLog {
   readonly #checkpoints: CheckpointSigner;
   readonly #turns = new Turns();
   readonly #listeners = new Set<() => void>();
+  #federations: ReadonlySet<string> = new Set();
   #closed = false;
   /** A tick waits for its turn: a slow disk must not pile them up. */
   #ticking = false;
@@ -79,9 +83,14 @@ export class AccountLog {
    */
   static async open(options: AccountLogOptions): Promise<AccountLog> {
     const nodes = new TreeNodes();
-    const world = new World({ account: options.store.account, onNode: nodes.write });
+    const federations = new Set<string>();
+    const onRecord = (key: string): void => {
+      if (key.startsWith(federationPrefix)) federations.add(key.slice(federationPrefix.length));
+    };
+    const world = new World({ account: options.store.account, onNode: nodes.write, onRecord });
     const stored = await replay({ ...options, world, nodes });
     const log = new AccountLog(options, world, nodes, stored);
+    log.#federations = federations;
     await log.tick();
     return log;
   }
@@ -106,6 +115,14 @@ export class AccountLog {
       policySet: () => undefined,
       stopped: () => false,
     };
+  }
+
+  /** Outside issuers that admins trust now, by name, in the order of names. */
+  federations(): readonly (readonly [name: string, FederationRecord])[] {
+    return [...this.#federations].sort().flatMap((name) => {
+      const record = this.read(`federation/${name}`);
+      return record?.status === 'trusted' ? [[name, record] as const] : [];
+    });
   }
 
   /** The newest checkpoint. Undefined only while none could be signed since the account was created. */

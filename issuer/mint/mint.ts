@@ -1,5 +1,14 @@
-import { limits, type Signer } from '@bulla/verifier';
-import { encodeBase64url, type Json, type RootClaims, signRoot } from '@bulla/verifier/envelope';
+import { limits, type PublicKey, type Signer } from '@bulla/verifier';
+import {
+  encodeBase64url,
+  type HolderClaims,
+  type InspectedEnvelope,
+  inspect,
+  type Json,
+  type RootClaims,
+  signMintBlock,
+  signRoot,
+} from '@bulla/verifier/envelope';
 import { audienceKey, type Lease, liveDelegate, type TrustView } from '@bulla/verifier/log';
 import { type Engine, type LoadedSet, parsePolicySetDocument } from '@bulla/verifier/policy';
 import type { AccountConfig } from '../config.ts';
@@ -32,8 +41,21 @@ export interface MintRequest {
   readonly target: Target;
   /** `forbid` policies; validated against the target's schema before. */
   readonly narrow: readonly Json[];
-  /** A live logged key of the party. */
-  readonly keyThumbprint: string;
+  /** The first holder's key, and how it is known to be the party's. */
+  readonly holder: HolderClaims;
+  /** Unix seconds that the envelope must not outlive. */
+  readonly expiresBy?: number | undefined;
+}
+
+/** What is taken from an envelope that was checked before. */
+export interface DownscopeRequest {
+  readonly envelope: string;
+  /** What it comes to after all its blocks. */
+  readonly effective: Pick<InspectedEnvelope['effective'], 'aud' | 'exp' | 'depth'>;
+  readonly target: Target;
+  readonly narrow: readonly Json[];
+  /** The key that holds it, and goes on holding it. */
+  readonly holder: PublicKey;
 }
 
 export interface Minted {
@@ -129,18 +151,15 @@ export class Mint {
   /**
    * Mints one envelope and verifies it before handing it out.
    *
-   * @throws {IssuerRefusal} `mint_unavailable`, `mint_self_check`.
+   * @throws {IssuerRefusal} `mint_unavailable`, `mint_self_check`, `subject_token_refused`, `parameter_invalid` where what is
+   *   asked for does not fit into an envelope.
    */
-  mint({ party, target, narrow, keyThumbprint }: MintRequest): Minted {
+  mint({ party, target, narrow, holder, expiresBy = Infinity }: MintRequest): Minted {
     const { issuer, mintKey, trust, config, ports } = this.#options;
     const lease = this.#requireLease();
     const iat = Math.floor(ports.now());
-    const lifetime = Math.min(
-      config.envelopeLifetimeSeconds,
-      lease.maxLifetimeSeconds,
-      limits.maxEnvelopeLifetimeSeconds,
-    );
-    const exp = Math.min(iat + lifetime, lease.notAfter);
+    const exp = Math.min(this.#latestEnd(lease, iat), Math.floor(expiresBy));
+    if (exp <= iat) throw new IssuerRefusal('subject_token_refused', 'subject token is about to expire');
     const claims: RootClaims = {
       iss: issuer,
       aud: target.audiences,
@@ -151,15 +170,53 @@ export class Mint {
       account: trust.account,
       epoch: party.epoch,
       ...(party.clientId !== party.principal && { client_id: party.clientId }),
-      cnf: { jkt: keyThumbprint },
-      key: 'logged',
+      ...holder,
       policy: target.policy,
       narrow,
       depth: config.envelopeDepth,
     };
     const envelope = signRoot(claims, mintKey);
-    requireSound(envelope, claims, trust, ports.now());
+    requireRoom(envelope);
+    requireSound(envelope, { root: claims, blocks: 0, audiences: claims.aud }, trust, ports.now());
     return { envelope, id: claims.jti, expiresInSeconds: exp - iat };
+  }
+
+  /**
+   * Appends a block that takes away, signed by the mint, and verifies the result. The holder stays who it was; life and
+   * audiences are never more than before.
+   *
+   * @throws {IssuerRefusal} `mint_unavailable`, `mint_self_check`, `subject_token_refused` for the envelope of another mint key.
+   */
+  downscope({ envelope, effective, target, narrow, holder }: DownscopeRequest): Minted {
+    const { mintKey, trust, ports } = this.#options;
+    const lease = this.#requireLease();
+    const before = inspect(envelope);
+    if (before.mint !== mintKey.publicKey.thumbprint) {
+      throw new IssuerRefusal(
+        'subject_token_refused',
+        'envelope is by another mint key than this issuer has now: exchange the credential anew',
+      );
+    }
+    const iat = Math.floor(ports.now());
+    const exp = Math.min(effective.exp, this.#latestEnd(lease, iat));
+    const longer = signMintBlock(
+      envelope,
+      { iat, exp, depth: effective.depth - 1, aud: target.audiences, narrow, next: holder.jwk },
+      mintKey,
+    );
+    requireRoom(longer);
+    const blocks = before.blocks.length + 1;
+    requireSound(longer, { root: before.root, blocks, audiences: target.audiences }, trust, ports.now());
+    return { envelope: longer, id: before.root.jti, expiresInSeconds: exp - iat };
+  }
+
+  #latestEnd(lease: Lease, iat: number): number {
+    const lifetime = Math.min(
+      this.#options.config.envelopeLifetimeSeconds,
+      lease.maxLifetimeSeconds,
+      limits.maxEnvelopeLifetimeSeconds,
+    );
+    return Math.min(iat + lifetime, lease.notAfter);
   }
 
   #lease(): Lease | undefined {
@@ -177,4 +234,12 @@ export class Mint {
     }
     return lease;
   }
+}
+
+function requireRoom(envelope: string): void {
+  if (envelope.length <= limits.maxEnvelopeBytes) return;
+  throw new IssuerRefusal(
+    'parameter_invalid',
+    `envelope would be over ${limits.maxEnvelopeBytes} bytes: ask with fewer words, or a smaller subject token`,
+  );
 }

@@ -11,6 +11,8 @@ export interface Party {
   readonly epoch: { readonly principal: number; readonly agent?: number };
   /** Thumbprints of the keys not revoked. */
   readonly keys: readonly string[];
+  /** Of an agent: who sits at it, and what it may do with a key that the mint alone vouches for. */
+  readonly agent?: { readonly kind: 'autonomous' | 'interactive'; readonly vouched: readonly string[] };
 }
 
 /**
@@ -47,6 +49,7 @@ function findAgent(read: Read, clientId: string): Party {
     principal: agent.owner,
     epoch: { principal: owner.epoch, agent: agent.epoch },
     keys: agent.keys,
+    agent: { kind: agent.kind, vouched: agent.vouched ?? [] },
   };
 }
 

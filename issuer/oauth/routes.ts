@@ -3,7 +3,7 @@ import type { Context, Hono } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Account } from '../account.ts';
 import { readBody, requireMediaType } from '../http/body.ts';
-import { problemOf } from '../http/problem.ts';
+import { type Problem, problemOf } from '../http/problem.ts';
 import { authorizationServerMetadata } from './metadata.ts';
 import { exchange } from './token.ts';
 
@@ -46,11 +46,22 @@ function tokenError(c: Context, { ports, log }: Account, error: unknown): Respon
   const problem = problemOf(error);
   const level = problem.status >= 500 ? 'error' : 'info';
   ports.log({ level, event: 'token.refused', account: log.account, code: problem.code });
-  if (problem.status === 429) c.header('Retry-After', '1');
+  if (problem.status === 429) {
+    c.header('Retry-After', String(problem.details['retryAfterSeconds'] ?? 1));
+  }
+  // RFC 6749 section 5.2: the client tried that scheme.
+  if (problem.status === 401) c.header('WWW-Authenticate', 'Basic realm="bulla"');
   const body = {
-    error: problem.oauth ?? 'invalid_request',
+    error: tokenErrorOf(problem),
     error_description: problem.detail,
     code: problem.code,
   };
   return c.json(body, problem.status as ContentfulStatusCode);
+}
+
+/** Some codes of the verifier come with an error of protected resources (RFC 6750); here the subject token is a parameter (RFC 8693 section 2.2.2). */
+function tokenErrorOf({ oauth }: Problem): string {
+  return oauth === undefined || oauth === 'invalid_token' || oauth === 'insufficient_scope'
+    ? 'invalid_request'
+    : oauth;
 }

@@ -20,10 +20,14 @@ const schema = `
     account TEXT NOT NULL, key TEXT NOT NULL, expires INTEGER NOT NULL, PRIMARY KEY (account, key)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS used_expires ON used (account, expires);
+  CREATE TABLE IF NOT EXISTS tied (
+    account TEXT NOT NULL, name TEXT NOT NULL, holder TEXT NOT NULL, expires INTEGER NOT NULL, PRIMARY KEY (account, name)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS tied_expires ON tied (account, expires);
 `;
 
 const busyTimeoutMilliseconds = 5000;
-/** Expired single-use keys are swept once in so many uses. */
+/** What expired is swept once in so many uses. */
 const sweepEvery = 256;
 
 /**
@@ -171,11 +175,7 @@ class LibsqlAccount implements AccountStore {
   async useOnce(keys: readonly string[], expiresAt: number, now: number): Promise<readonly string[]> {
     return guarded(() =>
       this.#transaction(() => {
-        if (this.#uses++ % sweepEvery === 0) {
-          this.#db
-            .prepare('DELETE FROM used WHERE account = ? AND expires < ?')
-            .run(this.account, Math.floor(now));
-        }
+        this.#sweep(now);
         const used = this.#db.prepare('SELECT expires FROM used WHERE account = ? AND key = ?');
         const spent = keys.filter((key, index) => {
           const row = used.get(this.account, key) as { expires: number } | undefined;
@@ -187,6 +187,31 @@ class LibsqlAccount implements AccountStore {
         return spent;
       }),
     );
+  }
+
+  async tie(name: string, holder: string, expiresAt: number, now: number): Promise<boolean> {
+    return guarded(() =>
+      this.#transaction(() => {
+        this.#sweep(now);
+        const row = this.#db
+          .prepare('SELECT holder, expires FROM tied WHERE account = ? AND name = ?')
+          .get(this.account, name) as { holder: string; expires: number } | undefined;
+        if (row !== undefined && row.expires >= now) return row.holder === holder;
+        this.#db
+          .prepare('INSERT OR REPLACE INTO tied VALUES (?, ?, ?, ?)')
+          .run(this.account, name, holder, Math.ceil(expiresAt));
+        return true;
+      }),
+    );
+  }
+
+  #sweep(now: number): void {
+    if (this.#uses++ % sweepEvery !== 0) return;
+    for (const table of ['used', 'tied']) {
+      this.#db
+        .prepare(`DELETE FROM ${table} WHERE account = ? AND expires < ?`)
+        .run(this.account, Math.floor(now));
+    }
   }
 
   #nextSeq(): number {

@@ -15,6 +15,7 @@
  * S6. Accounts are separate: nothing done to one is visible in another. `createAccount` refuses an existing account
  *     (`account_exists`), `openAccount` a missing one (`account_missing`); neither does the other's work.
  * S7. A store that cannot answer throws; it never answers "none" instead.
+ * S8. `tie` gives a name to whoever comes first, until `expiresAt` has passed; all others, in any process, get `false`.
  */
 export interface Store {
   /** @throws {IssuerRefusal} `account_exists`, `store_unavailable`. */
@@ -48,6 +49,12 @@ export interface AccountStore {
    * twice), in the order given. `now` and `expiresAt` are Unix seconds; keys that expired before `now` may be forgotten.
    */
   useOnce(keys: readonly string[], expiresAt: number, now: number): Promise<readonly string[]>;
+
+  /**
+   * Ties `name` to `holder` until `expiresAt` (Unix seconds), if it is tied to nobody. @returns whether it is tied to `holder`
+   * now. Ties that ended before `now` may be forgotten.
+   */
+  tie(name: string, holder: string, expiresAt: number, now: number): Promise<boolean>;
 }
 
 export interface Append {

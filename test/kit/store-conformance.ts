@@ -131,6 +131,24 @@ export function storeConformance({ name, create }: StoreConformance): void {
       expect(taken.filter((spent) => spent.length === 0)).toHaveLength(1);
     });
 
+    test('S8: a name is tied to whoever comes first, until the tie ends', async () => {
+      expect(await account.tie('token', 'alice', 200, 100)).toBe(true);
+      expect(await account.tie('token', 'mallory', 300, 150)).toBe(false);
+      expect(await account.tie('token', 'alice', 300, 200)).toBe(true);
+      expect(await account.tie('other', 'mallory', 200, 150)).toBe(true);
+      expect(await account.tie('token', 'mallory', 300, 201)).toBe(true);
+      expect(await account.tie('token', 'alice', 300, 201)).toBe(false);
+    });
+
+    test('S8: of many who want one name at once, one gets it', async () => {
+      const second = await (await place.again()).openAccount('alpha');
+      const takers = Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? account : second));
+      const ties = await Promise.all(
+        takers.map(async (taker, index) => taker.tie('t', `h${index}`, 200, 100)),
+      );
+      expect(ties.filter((tied) => tied)).toHaveLength(1);
+    });
+
     test('S6: accounts are created once, opened only when there, and see nothing of each other', async () => {
       expect(await codeOf(async () => place.store.createAccount('alpha', genesis))).toBe('account_exists');
       expect(await codeOf(async () => place.store.openAccount('beta'))).toBe('account_missing');
@@ -141,7 +159,9 @@ export function storeConformance({ name, create }: StoreConformance): void {
         writes: new Map([['k', '{}']]),
       });
       await account.useOnce(['u'], 200, 100);
+      await account.tie('t', 'alice', 200, 100);
       await account.saveCheckpoint({ size: 2, root: 'r', time: 1, note: 'n' });
+      expect(await beta.tie('t', 'bob', 200, 100)).toBe(true);
       expect(await beta.entries(0, 9)).toEqual(['beta-0']);
       expect(await beta.document('d')).toBeUndefined();
       expect(await beta.state()).toEqual(new Map());
@@ -165,6 +185,7 @@ export function storeConformance({ name, create }: StoreConformance): void {
       expect(await codeOf(async () => closed.entries(0, 1))).toBe('store_unavailable');
       expect(await codeOf(async () => closed.document('x'))).toBe('store_unavailable');
       expect(await codeOf(async () => closed.useOnce(['x'], 2, 1))).toBe('store_unavailable');
+      expect(await codeOf(async () => closed.tie('x', 'y', 2, 1))).toBe('store_unavailable');
     });
   });
 }

@@ -35,7 +35,7 @@ export {
   readPlainRequest,
   readRequest,
 } from '../proof/request.ts';
-export { checkTokenProof, type TokenProofDemands } from '../proof/token.ts';
+export { type CheckedTokenProof, checkTokenProof, type TokenProofDemands } from '../proof/token.ts';
 export {
   type Allowance,
   type AuthorizationDetail,

@@ -39,7 +39,8 @@ export function checkOutsideToken(
 
 /**
  * As {@link checkOutsideToken} for a token that cannot be bound to a key: `aud` must contain the record's `audience`. What
- * stands on it is `key: "vouched"`: no verifier sees this token.
+ * stands on it is `key: "vouched"`: no verifier sees this token. Clients keep such tokens until they expire, so it may be as old
+ * as `maxUnboundTokenLifeSeconds` lets it live.
  *
  * @throws {Refusal} as {@link checkOutsideToken}; `federation_not_bound` also for a profile whose tokens can be bound.
  */
@@ -55,7 +56,7 @@ export function checkUnboundToken(
   if (!audiencesOf(signed.claims).includes(trusted.audience)) {
     throw new Refusal('federation_claims_mismatch', 'outside token is meant for somebody else');
   }
-  requireTimes(trusted, signed.claims, now);
+  requireUnboundTimes(signed.claims, now);
   return signed.claims;
 }
 
@@ -155,6 +156,22 @@ function requireTimes({ profile }: FederationRecord, claims: JsonObject, now: nu
       : typeof iat === 'number' && now >= iat - skew && now <= iat + limits.maxOutsideTokenAgeSeconds;
   if (!recent) throw new Refusal('federation_time', 'outside token was not issued shortly before');
   if (nbf !== undefined && !(typeof nbf === 'number' && now + skew >= nbf)) {
+    throw new Refusal('federation_time', 'outside token is not good yet');
+  }
+}
+
+function requireUnboundTimes({ iat, exp, nbf }: JsonObject, now: number): void {
+  const skew = limits.outsideClockSkewSeconds;
+  if (typeof exp !== 'number' || typeof iat !== 'number' || !(now < exp)) {
+    throw new Refusal(
+      'federation_time',
+      'outside token has expired, or does not say from when until when it is good',
+    );
+  }
+  if (exp - iat > limits.maxUnboundTokenLifeSeconds) {
+    throw new Refusal('federation_time', 'outside token lives longer than `maxUnboundTokenLifeSeconds`');
+  }
+  if (now + skew < iat || (nbf !== undefined && !(typeof nbf === 'number' && now + skew >= nbf))) {
     throw new Refusal('federation_time', 'outside token is not good yet');
   }
 }

@@ -30,18 +30,24 @@ interface Moment {
 export class World {
   readonly account: string;
   readonly #onNode: NodeWriter | undefined;
+  readonly #onRecord: ((key: string) => void) | undefined;
   readonly #records = new Map<string, unknown>();
   readonly #state = new StateMap();
   #range = new CompactRange();
   #moment: Moment = { size: 0, head: null, lastTime: 0 };
 
-  /** `onNode` is told each complete subtree of the tree when the leaf that completes it is committed. */
+  /**
+   * `onNode` is told each complete subtree of the tree when the leaf that completes it is committed, `onRecord` the key of each
+   * record that is written: for an index over some of them.
+   */
   constructor(options: {
     readonly account: string;
     readonly onNode?: NodeWriter;
+    readonly onRecord?: (key: string) => void;
   }) {
     this.account = options.account;
     this.#onNode = options.onNode;
+    this.#onRecord = options.onRecord;
   }
 
   get size(): number {
@@ -80,6 +86,7 @@ export class World {
       for (const [key, value] of commit.writes) {
         this.#records.set(key, value);
         this.#state.set(key, value);
+        this.#onRecord?.(key);
       }
       if (this.#onNode !== undefined) {
         for (const treeHash of commit.leafHashes) this.#range.append(treeHash, this.#onNode);

@@ -1,4 +1,5 @@
 import { Refusal } from '../errors.ts';
+import type { PublicKey } from '../keys.ts';
 import {
   type ProofClaims,
   parseProof,
@@ -26,6 +27,11 @@ export interface TokenProofDemands {
   readonly nonces?: Nonces;
 }
 
+/** A checked proof of a token request, with the key that it shows: a new envelope may have to carry it whole. */
+export interface CheckedTokenProof extends CheckedProof {
+  readonly key: PublicKey;
+}
+
 /**
  * Checks the DPoP proof of a token request (RFC 9449 section 5). The key it shows is the one the new envelope will be
  * bound to. It need bind no more than method and URL, since the client's assertion stands for the content; what it does
@@ -37,7 +43,7 @@ export interface TokenProofDemands {
  *   `proof_content_mismatch`, `proof_header_mismatch`, `proof_envelope_mismatch`, `proof_nonce_wrong`,
  *   `proof_algorithm_wrong`, `proof_signature_invalid`.
  */
-export function checkTokenProof(demands: TokenProofDemands): CheckedProof {
+export function checkTokenProof(demands: TokenProofDemands): CheckedTokenProof {
   const jws = parseProof(demands.proof);
   const claims = readClaims(jws.payload);
   requireTime(claims.iat, demands.now);
@@ -48,6 +54,7 @@ export function checkTokenProof(demands: TokenProofDemands): CheckedProof {
   const key = keyOf(jws.header['jwk'], undefined);
   requireSignature(jws, key);
   return {
+    key,
     keyThumbprint: key.thumbprint,
     jti: claims.jti,
     issuedAt: claims.iat,
