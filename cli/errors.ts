@@ -36,6 +36,11 @@ export const cliCodes = {
   home_exposed: { exit: 'config', meaning: 'a key file is open to group or others' },
   account_unknown: { exit: 'config', meaning: 'BULLA_HOME does not know this account' },
   config_missing: { exit: 'config', meaning: 'there is no issuer configuration' },
+  guard_config_invalid: {
+    exit: 'config',
+    meaning: "a field of guard's configuration is missing, unknown or not acceptable",
+  },
+  guard_cannot_listen: { exit: 'config', meaning: 'guard cannot listen where it is told to' },
   init_exists: { exit: 'refused', meaning: 'there is an account already: `init` replaces nothing' },
   key_exists: { exit: 'refused', meaning: 'there is a key of this name already' },
   key_missing: { exit: 'locked', meaning: 'there is no key of this name' },

@@ -137,14 +137,26 @@ export class Home {
    */
   async exclusively<T>(account: string, work: (folder: string) => Promise<T>): Promise<T> {
     const folder = this.logFolder(account);
-    const file = path.join(folder, 'process');
-    claim(file);
+    const release = holdFolder(folder, 'account');
     try {
       return await work(folder);
     } finally {
-      rmSync(file, { force: true });
+      release();
     }
   }
+}
+
+/**
+ * Holds a folder for this process. A lock whose process is gone is taken over.
+ *
+ * @param what it is, for the message.
+ * @returns what gives it back.
+ * @throws {CliError} `home_busy`.
+ */
+export function holdFolder(folder: string, what: string): () => void {
+  const file = path.join(folder, 'process');
+  claim(file, what);
+  return () => rmSync(file, { force: true });
 }
 
 /** `--home`, `BULLA_HOME`, or `~/.bulla`. */
@@ -152,7 +164,7 @@ export function homeAt(option: string | undefined, env: Readonly<Record<string, 
   return new Home(option ?? env['BULLA_HOME'] ?? path.join(homedir(), '.bulla'));
 }
 
-function claim(file: string): void {
+function claim(file: string, what: string): void {
   try {
     createPrivateFile(file, String(process.pid));
     return;
@@ -161,8 +173,8 @@ function claim(file: string): void {
   }
   const owner = Number(readFileSync(file, 'utf8'));
   if (isRunning(owner)) {
-    throw new CliError('home_busy', `process ${owner} is using this account`, {
-      hint: 'wait for it, or use another BULLA_HOME',
+    throw new CliError('home_busy', `process ${owner} is using this ${what}`, {
+      hint: 'wait for it, or use another folder',
     });
   }
   rmSync(file, { force: true });

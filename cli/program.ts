@@ -2,6 +2,7 @@ import { BullaCommand } from './command.ts';
 import { registerAdmin } from './commands/admin.ts';
 import { registerCall } from './commands/call.ts';
 import { registerDemo } from './commands/demo.ts';
+import { registerGuard } from './commands/guard.ts';
 import { registerInit } from './commands/init.ts';
 import { registerLog } from './commands/log.ts';
 import { registerPin } from './commands/pin.ts';
@@ -43,6 +44,7 @@ const registrations: readonly ((program: BullaCommand) => void)[] = [
   registerDemo,
   registerInit,
   registerServe,
+  registerGuard,
   registerAdmin,
   registerPolicy,
   registerRestrict,

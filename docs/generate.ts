@@ -2,6 +2,7 @@ import { agentCodes } from '@bulla/agent';
 import { describeConfig, issuerCodes } from '@bulla/issuer';
 import { type Code, codes, nextStep } from '@bulla/verifier';
 import { cliCodes, exitCodes } from 'bulla';
+import { guardCodes } from 'bulla/guard';
 import { cliPage } from './cli-page.ts';
 
 interface Row {
@@ -44,6 +45,12 @@ ${table(agentCodes)}
 Beside the verifier's codes, which it passes on as they are. At the token endpoint \`error\` is what the client sees.
 
 ${table(issuerCodes)}
+
+## Guard
+
+Beside the verifier's codes. \`status\` is what Envoy passes on; nginx answers 401 or 403, AuthZEN names the code in its decision.
+
+${table(guardCodes)}
 
 ## Command line
 

@@ -122,7 +122,11 @@ function readQuery(search: string): URLSearchParams {
   return new URLSearchParams(search);
 }
 
-/** @throws {Refusal} from `query`, `json` and `param`, see {@link MappedRequest}. */
+/**
+ * The request as a row of the table reads it. Verifies nothing: what its members say counts once the verifier has decided.
+ *
+ * @throws {Refusal} from `query`, `json` and `param`, see {@link MappedRequest}.
+ */
 export function mapRequest(
   wire: WireRequest,
   params: Readonly<Record<string, string>>,

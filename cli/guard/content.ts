@@ -1,0 +1,72 @@
+import { Refusal } from '@bulla/verifier';
+import { isJsonObject } from '@bulla/verifier/envelope';
+
+/**
+ * The content as JSON that every common parser reads in the same way. The API behind guard has a parser of its own: of two
+ * equal names one takes the first, another the last.
+ *
+ * @throws {Refusal} `route_input_invalid` for what is not JSON in UTF-8, has two members of one name, or is nested too deeply.
+ */
+export function readJsonContent(content: Uint8Array): unknown {
+  let text: string;
+  let value: unknown;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content);
+    value = JSON.parse(text);
+  } catch {
+    throw new Refusal('route_input_invalid', 'content is not JSON');
+  }
+  // JSON.parse keeps the last of two equal names: then the text has more colons outside strings than the value has members.
+  const colons = text.replaceAll(/"(?:[^"\\]|\\.)*"/gu, '').split(':').length - 1;
+  if (countMembers(value, 0) !== colons) {
+    throw new Refusal('route_input_invalid', 'content has two members of one name');
+  }
+  return value;
+}
+
+const maxDepth = 64;
+
+function countMembers(value: unknown, depth: number): number {
+  if (depth > maxDepth) throw new Refusal('route_input_invalid', 'content is nested too deeply');
+  if (typeof value !== 'object' || value === null) return 0;
+  const items: readonly unknown[] = Object.values(value);
+  const own = Array.isArray(value) ? 0 : items.length;
+  return items.reduce((sum: number, item) => sum + countMembers(item, depth + 1), own);
+}
+
+/** RFC 6901 reference tokens of a pointer; undefined where it is none. */
+export function parsePointer(pointer: string): readonly string[] | undefined {
+  if (pointer === '') return [];
+  if (!pointer.startsWith('/') || /~(?![01])/u.test(pointer)) return undefined;
+  return pointer
+    .slice(1)
+    .split('/')
+    .map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~'));
+}
+
+/**
+ * What a pointer leads to. A member whose name differs in case alone is refused: some parsers (Go's among them) would take that
+ * one for the one asked for.
+ *
+ * @throws {Refusal} `route_input_invalid` where it leads nowhere.
+ */
+export function resolvePointer(root: unknown, tokens: readonly string[]): unknown {
+  let value = root;
+  for (const token of tokens) value = step(value, token);
+  return value;
+}
+
+function step(value: unknown, token: string): unknown {
+  if (Array.isArray(value)) {
+    const items: readonly unknown[] = value;
+    if (/^(?:0|[1-9]\d{0,8})$/u.test(token) && Number(token) < items.length) return items[Number(token)];
+  } else if (isJsonObject(value) && Object.hasOwn(value, token)) {
+    const folded = token.toLowerCase();
+    const alike = Object.keys(value).filter((name) => name.toLowerCase() === folded);
+    if (alike.length > 1) {
+      throw new Refusal('route_input_invalid', 'content has members whose names differ in case alone');
+    }
+    return value[token];
+  }
+  throw new Refusal('route_input_invalid', 'content lacks a value that the route needs');
+}
