@@ -4,7 +4,7 @@ import { Fields, invalid } from './fields.ts';
 import { compileValue, type Reader, type Scope, Source } from './values.ts';
 
 /** A row of guard's table: what is asked, or `public` where anyone may call. */
-export type GuardRow = RouteRow | 'public';
+type GuardRow = RouteRow | 'public';
 
 /** Finds the row of a request. @throws {Refusal} `route_unknown`, `route_method_unmapped`, `route_input_invalid`. */
 export type FindRow = (method: string, path: string) => Match<GuardRow>;

@@ -12,7 +12,7 @@ import { ApiWorld, audience } from '../kit/api.ts';
 const anyEntity = { op: 'All' } as const;
 
 /** Payments of teams: staff may pay up to 100, in euro. */
-export const paymentsPolicy: PolicySetDocument = {
+const paymentsPolicy: PolicySetDocument = {
   version: 1,
   policies: {
     'staff-pay': {
