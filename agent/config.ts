@@ -1,21 +1,28 @@
 import {
   createSigner,
+  generatePrivateJwk,
   type Ports,
   type PrivateJwk,
   Refusal,
   type Signer,
   systemPorts,
 } from '@bulla/verifier';
-import { type AuthorizationDetail, parseAuthorizationDetails } from '@bulla/verifier/envelope';
+import { type AuthorizationDetail, bindingOf, parseAuthorizationDetails } from '@bulla/verifier/envelope';
 import { AgentError } from './errors.ts';
+import type { CredentialSource } from './source.ts';
 
 export interface AgentOptions {
   /** Issuer identifier, with the account's path: `https://issuer.example/a/acct_…`. https, or http on loopback. */
   readonly issuer: string;
-  /** The agent's id in the trust log, `agt_…`. */
-  readonly clientId: string;
-  /** The agent's key, which the log knows: a private JWK (Ed25519 or P-256), or whatever can sign with it. */
-  readonly key: PrivateJwk | Signer;
+  /** The agent's id in the trust log, `agt_…`. With a `source` the issuer finds it by the credential. */
+  readonly clientId?: string;
+  /**
+   * A private JWK (Ed25519 or P-256), or whatever can sign with it. Without a `source` this is the agent's key that the log
+   * knows. With one it is a holder key that no log knows; absent, one is made in memory and dies with the process.
+   */
+  readonly key?: PrivateJwk | Signer;
+  /** Where to get a credential to exchange (RFC 8693), in place of a logged key. */
+  readonly source?: CredentialSource;
   /** Audience or audiences (1 to 8) the envelope is for, as registered in the log. */
   readonly resource: string | readonly string[];
   /**
@@ -57,7 +64,9 @@ export interface ProvingConfig {
 
 export interface AgentConfig extends ProvingConfig {
   readonly issuer: string;
-  readonly clientId: string;
+  readonly clientId: string | undefined;
+  /** Absent: the signer's key is in the log. */
+  readonly credential: { readonly source: CredentialSource; readonly binding: string } | undefined;
   readonly resources: readonly string[];
   readonly details: readonly AuthorizationDetail[];
   readonly renewBeforeSeconds: number;
@@ -72,14 +81,22 @@ export function readConfig(options: AgentOptions): AgentConfig {
   const issuer = readUrl(options.issuer, 'issuer');
   if (issuer.search !== '' || issuer.hash !== '') throw invalid('`issuer` has a query or fragment');
   if (options.clientId === '') throw invalid('`clientId` is empty');
+  if (options.source === undefined && (options.key === undefined || options.clientId === undefined)) {
+    throw invalid('neither `source`, nor `key` and `clientId`');
+  }
   const resources = typeof options.resource === 'string' ? [options.resource] : [...options.resource];
   if (resources.length === 0 || resources.length > 8)
     throw invalid('`resource` does not name 1 to 8 audiences');
+  const proving = readProvingConfig({ ...options, key: options.key ?? generatePrivateJwk() }, resources);
   return {
     issuer: options.issuer,
     clientId: options.clientId,
+    credential: options.source && {
+      source: options.source,
+      binding: bindingOf(accountOf(issuer), proving.signer.publicKey.thumbprint),
+    },
     resources,
-    ...readProvingConfig(options, resources),
+    ...proving,
     details: readDetails(options.authorizationDetails ?? []),
     renewBeforeSeconds: readSeconds(options.renewBeforeSeconds ?? 30, 'renewBeforeSeconds'),
     exchangeTimeoutSeconds: readSeconds(options.exchangeTimeoutSeconds ?? 10, 'exchangeTimeoutSeconds'),
@@ -97,6 +114,13 @@ export function readProvingConfig(
     bindHeaders: (options.bindHeaders ?? []).map((name) => name.toLowerCase()),
     ports: options.ports ?? systemPorts,
   };
+}
+
+/** The account that an issuer identifier ends with (docs/spec/issuer.md section 2). */
+function accountOf({ pathname }: URL): string {
+  const account = /\/a\/(acct_[A-Za-z0-9_-]{43})$/u.exec(pathname)?.[1];
+  if (account !== undefined) return account;
+  throw invalid('`issuer` does not end with `/a/<account>`');
 }
 
 function readSigner(key: PrivateJwk | Signer): Signer {

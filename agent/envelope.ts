@@ -88,7 +88,7 @@ function requireOurs(config: AgentConfig, envelope: InspectedEnvelope): void {
   const { root, effective } = envelope;
   const wrong =
     (lastHolder(envelope) !== config.signer.publicKey.thumbprint && 'another key') ||
-    (root.client_id !== config.clientId && 'another agent') ||
+    (config.clientId !== undefined && root.client_id !== config.clientId && 'another agent') ||
     (root.iss !== config.issuer && 'another issuer') ||
     (config.resources.some((resource) => !effective.aud.includes(resource)) && 'another audience') ||
     (effective.exp <= config.ports.now() && 'a time that has passed');

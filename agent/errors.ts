@@ -35,6 +35,15 @@ export const agentCodes = {
     retry: false,
     meaning: 'the policy set or schema is malformed, is not the one asked for, or is not given out',
   },
+  source_unavailable: {
+    retry: true,
+    meaning: 'the source of the credential did not answer, failed, or has none now',
+  },
+  source_refused: { retry: false, meaning: 'the source of the credential refused; `reason` holds its code' },
+  source_answer_invalid: {
+    retry: false,
+    meaning: 'the source gave no JWT, or one that is not bound to the holder key',
+  },
   origin_not_allowed: { retry: false, meaning: 'the URL is outside the origins configured for this agent' },
   header_reserved: {
     retry: false,

@@ -11,3 +11,9 @@ export {
 } from './narrow.ts';
 export type { ProofHeaders, RequestToProve } from './prove.ts';
 export { fetchPolicySet, type PolicySetLocation, type SchemaSource } from './schema.ts';
+export type { CredentialSource, SubjectToken, SubjectTokenType } from './source.ts';
+export type { AskingOptions } from './sources/ask.ts';
+export { type CommandOptions, spiffeCommand } from './sources/command.ts';
+export { spiffeFile, tokenFile } from './sources/file.ts';
+export { githubActions, githubVariables } from './sources/github.ts';
+export { type ClientCredentialsOptions, oidcClientCredentials } from './sources/oidc.ts';

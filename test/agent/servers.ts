@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net';
-import { createSigner, generatePrivateJwk, parsePublicJwk } from '@bulla/verifier';
+import { createSigner, generatePrivateJwk, type PublicKey, parsePublicJwk } from '@bulla/verifier';
 import { type Json, parseJws, type RootClaims, signRoot, verifyJws } from '@bulla/verifier/envelope';
 import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
@@ -47,6 +47,14 @@ export interface FakeIssuer extends Listening {
   };
 }
 
+/** Payload of the client's assertion, of which a token exchange has none. */
+function assertionOf(form: URLSearchParams, key: PublicKey): Readonly<Record<string, Json>> {
+  if (form.get('grant_type') !== 'client_credentials') return {};
+  const assertion = parseJws(form.get('client_assertion') ?? '', { typ: 'JWT', members: ['kid'] });
+  verifyJws(assertion, key);
+  return assertion.payload;
+}
+
 export async function fakeIssuer(now: () => number): Promise<FakeIssuer> {
   const app = new Hono();
   const requests: TokenRequest[] = [];
@@ -62,9 +70,7 @@ export async function fakeIssuer(now: () => number): Promise<FakeIssuer> {
     const proof = parseJws(c.req.header('dpop') ?? '', { typ: 'dpop+jwt', members: ['jwk'] });
     const key = parsePublicJwk(proof.header['jwk']);
     verifyJws(proof, key);
-    const assertion = parseJws(form.get('client_assertion') ?? '', { typ: 'JWT', members: ['kid'] });
-    verifyJws(assertion, key);
-    requests.push({ form, assertion: assertion.payload, proof: proof.payload });
+    requests.push({ form, assertion: assertionOf(form, key), proof: proof.payload });
     await behaviour.gate;
     if (behaviour.refuse !== undefined) {
       return new Response(JSON.stringify(behaviour.refuse.body), { status: behaviour.refuse.status });
@@ -83,9 +89,10 @@ export async function fakeIssuer(now: () => number): Promise<FakeIssuer> {
       exp: iat + 300,
       account,
       epoch: { principal: 0, agent: 0 },
-      client_id: form.get('client_id') ?? '',
-      cnf: { jkt: key.thumbprint },
-      key: 'logged',
+      client_id: form.get('client_id') ?? 'agt_00000000000000000000000000000002',
+      ...(form.has('subject_token')
+        ? { cnf: { jwk: key.jwk }, key: 'vouched' }
+        : { cnf: { jkt: key.thumbprint }, key: 'logged' }),
       policy: 'sha-256:AAAA',
       narrow: [],
       depth: 4,
