@@ -1,8 +1,11 @@
 import { type PublicJwk, parsePublicJwk } from '@bulla/verifier';
-import { checkProof, readRequest } from '@bulla/verifier/envelope';
+import { checkProof, readRequest, signJws } from '@bulla/verifier/envelope';
 import { generateKeyPair, generateProof, type KeyPair } from 'dpop';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { codeOf, envelope, origin } from '../kit/deciding.ts';
+import { audience, newKey } from '../kit/issuer.ts';
+import { type Live, startLive } from '../kit/live.ts';
+import { importPair } from '../kit/web-keys.ts';
 import { publicOrigins } from '../kit/wire.ts';
 
 describe.each(['Ed25519', 'ES256'] as const)('the unmodified `dpop` package with %s', (algorithm) => {
@@ -39,6 +42,56 @@ describe.each(['Ed25519', 'ES256'] as const)('the unmodified `dpop` package with
     );
   });
 });
+
+let live: Live | undefined;
+afterEach(async () => {
+  await live?.close();
+  live = undefined;
+});
+
+test.each(['Ed25519', 'P-256'] as const)(
+  'a program with `dpop` and fetch alone gets a capability with its %s key, and calls the API',
+  async (curve) => {
+    const key = newKey(curve);
+    live = await startLive({ agentKey: key.signer });
+    const { world, issuer, apiOrigin } = live;
+    const keys = await importPair(key.jwk);
+    const { id, signer } = world.agent;
+    const answer = await fetch(`${issuer.url}${world.base}/oauth/token`, {
+      method: 'POST',
+      headers: { dpop: await generateProof(keys, `${world.issuerId}/oauth/token`, 'POST') },
+      body: new URLSearchParams({
+        grant_type: 'client_credentials',
+        client_id: id,
+        client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+        client_assertion: signJws(
+          'JWT',
+          { kid: signer.publicKey.thumbprint },
+          world.assertionClaims(id),
+          signer,
+        ),
+        resource: audience,
+      }),
+    });
+    const { access_token: token } = (await answer.json()) as { readonly access_token: string };
+    const statusOf = async (method: string, path: string, body?: string): Promise<number> => {
+      const [htu = ''] = `${apiOrigin}${path}`.split('?');
+      const dpop = await generateProof(keys, htu, method, undefined, token);
+      const headers = { authorization: `DPoP ${token}`, dpop };
+      const response = await fetch(`${apiOrigin}${path}`, {
+        method,
+        headers,
+        ...(body !== undefined && { body }),
+      });
+      return response.status;
+    };
+    expect(await statusOf('GET', '/notes/7')).toBe(200);
+    expect(await statusOf('GET', '/notes/7?page=2')).toBe(401);
+    expect(await statusOf('PUT', '/notes/7', 'milk')).toBe(401);
+    expect(await statusOf('GET', '/plain/7?page=2')).toBe(200);
+    expect(await statusOf('PUT', '/plain/7', 'milk')).toBe(200);
+  },
+);
 
 async function publicJwkOf(keys: KeyPair): Promise<PublicJwk> {
   const { kty, crv, x, y } = await crypto.subtle.exportKey('jwk', keys.publicKey);

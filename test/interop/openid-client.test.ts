@@ -1,20 +1,8 @@
-import type { PrivateJwk, PublicJwk } from '@bulla/verifier';
 import * as client from 'openid-client';
 import { afterEach, describe, expect, test } from 'vitest';
 import { audience, newKey } from '../kit/issuer.ts';
 import { type Live, startLive } from '../kit/live.ts';
-
-const importPair = async (
-  algorithm: 'Ed25519' | 'ES256',
-  jwk: PrivateJwk,
-): Promise<Parameters<typeof client.getDPoPHandle>[1]> => {
-  const parameters = algorithm === 'Ed25519' ? { name: 'Ed25519' } : { name: 'ECDSA', namedCurve: 'P-256' };
-  const { d: _, ...publicJwk }: PrivateJwk | (PublicJwk & { d?: string }) = jwk;
-  return {
-    privateKey: await crypto.subtle.importKey('jwk', jwk, parameters, false, ['sign']),
-    publicKey: await crypto.subtle.importKey('jwk', publicJwk, parameters, true, ['verify']),
-  };
-};
+import { importPair } from '../kit/web-keys.ts';
 
 let live: Live | undefined;
 afterEach(async () => {
@@ -26,12 +14,12 @@ describe.each([
   ['Ed25519', 'Ed25519', false],
   ['ES256', 'P-256', false],
   ['ES256', 'P-256', true],
-] as const)('unmodified openid-client with %s', (algorithm, curve, requireDpopNonce) => {
+] as const)('unmodified openid-client with %s', (_algorithm, curve, requireDpopNonce) => {
   test(`gets a capability (nonce demanded: ${requireDpopNonce}) and calls the API with it`, async () => {
     const key = newKey(curve);
     live = await startLive({ requireDpopNonce, agentKey: key.signer });
     const { world, apiOrigin } = live;
-    const pair = await importPair(algorithm, key.jwk);
+    const pair = await importPair(key.jwk);
 
     const config = await client.discovery(
       new URL(world.issuerId),

@@ -76,7 +76,10 @@ export async function startLive(options: LiveOptions = {}): Promise<Live> {
   };
 }
 
-/** `GET /notes/:id` is in the folder `plans`, `DELETE /notes/:id` in `secret`, which is closed to all. */
+/**
+ * `/notes/:id`: read with `GET`, written with `PUT`, in the folder `plans`; `DELETE` is in `secret`, which is closed to
+ * all. `/plain/:id` likewise, where a plain RFC 9449 proof is enough.
+ */
 function notesApi(world: IssuerWorld, follower: Follower, origin: string): Hono {
   const verifier = createVerifier({
     account: world.ledger.account,
@@ -94,10 +97,16 @@ function notesApi(world: IssuerWorld, follower: Follower, origin: string): Hono 
   app.use(
     guard(verifier, {
       'GET /notes/:id': { action: 'read', resource: note('plans') },
+      'PUT /notes/:id': { action: 'write', resource: note('plans') },
+      'GET /plain/:id': { action: 'read', resource: note('plans'), dangerouslyPlainDpop: true },
+      'PUT /plain/:id': { action: 'write', resource: note('plans'), dangerouslyPlainDpop: true },
       'DELETE /notes/:id': { action: 'write', resource: note('secret') },
     }),
   );
   app.get('/notes/:id', (c) => c.json({ note: c.req.param('id') }));
+  app.put('/notes/:id', async (c) => c.text(await c.req.text()));
+  app.get('/plain/:id', (c) => c.json({ note: c.req.param('id') }));
+  app.put('/plain/:id', async (c) => c.text(await c.req.text()));
   app.delete('/notes/:id', (c) => c.body(null, 204));
   return app;
 }
