@@ -1,4 +1,4 @@
-import { type CheckedEnvelope, checkEnvelope, limits, Refusal } from '@bulla/verifier';
+import { checkEnvelope, limits } from '@bulla/verifier';
 import { type InspectedEnvelope, inspect } from '@bulla/verifier/envelope';
 import type { Account } from '../account.ts';
 import { IssuerRefusal } from '../errors.ts';
@@ -24,7 +24,7 @@ export function credentialOfEnvelope(
   }
   const { effective, root } = inspect(subjectToken);
   for (const audience of keptAudiences(effective, resources)) {
-    const checked: CheckedEnvelope = checkEnvelope(subjectToken, { trust: log.trust, audience, now });
+    const checked = checkEnvelope(subjectToken, { trust: log.trust, audience, now });
     if (checked.holder !== key.thumbprint) {
       throw new IssuerRefusal('proof_refused', 'proof is not by the holder of the envelope');
     }
@@ -61,7 +61,7 @@ export function looksLikeEnvelope(token: string): boolean {
     const header: unknown = JSON.parse(Buffer.from(token.split('.', 1)[0] ?? '', 'base64url').toString());
     return (header as { readonly typ?: unknown } | null)?.typ === 'bulla+jwt';
   } catch (error) {
-    if (error instanceof SyntaxError || error instanceof Refusal) return false;
+    if (error instanceof SyntaxError) return false;
     throw error;
   }
 }
