@@ -1,5 +1,9 @@
 import { createNonces, memoryReplay } from '@bulla/verifier';
 import { describe, expect, test } from 'vitest';
+import {
+  approvalReplayConformance,
+  boundedApprovalReplayConformance,
+} from '../../kit/approval-replay-conformance.ts';
 import { codeOf } from '../../kit/deciding.ts';
 import { boundedReplayConformance, replayConformance } from '../../kit/replay-conformance.ts';
 
@@ -11,6 +15,15 @@ const memory = {
 };
 replayConformance(memory);
 boundedReplayConformance(memory);
+
+const approvals = {
+  name: 'in memory',
+  create: (bounds: { startedAt: number; approvals: number; approvalsPerKey: number }) =>
+    memoryReplay({ processes: 1, ...bounds }),
+  survivesRestart: false,
+};
+approvalReplayConformance(approvals);
+boundedApprovalReplayConformance(approvals);
 
 test('a store for more than one process is not to be had in memory', () => {
   expect(() => memoryReplay({ processes: 2 as 1 })).toThrow(TypeError);
@@ -25,6 +38,22 @@ test('forgets what is over: 300,000 proofs pass through a store for 66,000', asy
   }
   const last = { keyThumbprint: 'k', jti: '299999', issuedAt: 1_800_000_299, nonceBound: false };
   expect(await codeOf(() => store.claim(last, last.issuedAt))).toBe('proof_replayed');
+});
+
+test('forgets approvals that are over: 30,000 pass through a store for 4,000', async () => {
+  const store = memoryReplay({ processes: 1, startedAt: 0, approvals: 4000, approvalsPerKey: 4000 });
+  for (let index = 0; index < 30_000; index += 1) {
+    const issuedAt = 1_800_000_000 + index;
+    const approval = { keyThumbprint: 'b', jti: String(index), issuedAt, expiresAt: issuedAt + 3600 };
+    void store.claim(
+      { keyThumbprint: 'k', jti: String(index), issuedAt, nonceBound: false, approvals: [approval] },
+      issuedAt,
+    );
+  }
+  const issuedAt = 1_800_029_999;
+  const last = { keyThumbprint: 'b', jti: '29999', issuedAt, expiresAt: issuedAt + 3600 };
+  const again = { keyThumbprint: 'k', jti: 'again', issuedAt, nonceBound: false, approvals: [last] };
+  expect(await codeOf(() => store.claim(again, issuedAt))).toBe('approval_replayed');
 });
 
 describe('nonces', () => {
