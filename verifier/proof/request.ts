@@ -34,7 +34,6 @@ const envelopeBytes = /^[A-Za-z0-9\-._~]+$/u;
 const single = new Set([
   'authorization',
   'dpop',
-  'bulla-approval',
   'host',
   'content-type',
   'content-encoding',

@@ -189,10 +189,11 @@ describe('who approves', () => {
       return [pending.signer, 'approver_not_active'];
     },
   };
-  test.each(Object.keys(approvers))('%s does not count: refused', async (who) => {
+  test.each(Object.keys(approvers))('%s does not count: refused, and nothing is spent', async (who) => {
     const [signer, code] = approvers[who]?.() ?? [newSigner(), ''];
-    expect(await world.outcome(paid, [bob(), carol(), world.approve(paid, signer)])).toBe(code);
-    expect(await world.outcome(paid, [bob(), carol()])).toBe('allow');
+    const approvals = [bob(), carol()];
+    expect(await world.outcome(paid, [...approvals, world.approve(paid, signer)])).toBe(code);
+    expect(await world.outcome(paid, approvals)).toBe('allow');
   });
   test.each<[string, (w: PaymentsWorld) => void]>([
     ['is suspended', (w) => w.api.ledger.do({ type: 'principal.suspend', principal: w.bob.id })],
@@ -203,7 +204,7 @@ describe('who approves', () => {
       'has a revoked key',
       (w) => w.api.ledger.do({ type: 'key.revoke', key: w.bob.signer.publicKey.thumbprint, since: 0 }),
     ],
-  ])('an approver who %s does not count: refused', async (_, change) => {
+  ])('an approver who %s does not count: refused, and nothing is spent', async (_, change) => {
     const approvals = [bob(), carol()];
     change(world);
     expect(await world.outcome(paid, approvals)).toBe('approver_not_active');
