@@ -151,7 +151,7 @@ export class FederatedWorld extends ApiWorld {
 
   /** Members of a federated root, for a token with these claims. */
   federated(change: Change = {}, holder: Signer = this.job): Pick<RootClaims, 'cnf' | 'key' | 'federated'> {
-    return this.carrying(this.outside.token(this.outsideClaims(change)), holder);
+    return this.carrying(this.outside.token(this.outsideClaims(change, holder)), holder);
   }
 
   /** Members of a federated root around this token. */
