@@ -89,7 +89,7 @@ export class OutsideIssuer {
   }
 }
 
-export const githubIssuer = 'https://token.actions.githubusercontent.com';
+const githubIssuer = 'https://token.actions.githubusercontent.com';
 
 type Change = Readonly<Record<string, Json | undefined>>;
 

@@ -3,8 +3,8 @@ import { bindingOf, type RootClaims, signBlock, signJws, signRoot } from '@bulla
 import type { Operation } from '@bulla/verifier/log';
 import { describe, expect, test } from 'vitest';
 import { readNote } from '../kit/api.ts';
-import { newSigner } from '../kit/log.ts';
 import { FederatedWorld, githubClaims, OutsideIssuer } from '../kit/federation.ts';
+import { newSigner } from '../kit/log.ts';
 
 // Law 2 where no key is in the log: Eve has the mint key, and every outside token that the issuer ever saw.
 

@@ -1,8 +1,8 @@
 import type { Signer } from '@bulla/verifier';
 import { signBlock, signMintBlock } from '@bulla/verifier/envelope';
 import { describe, expect, test } from 'vitest';
-import { newSigner } from '../kit/log.ts';
 import { FederatedWorld } from '../kit/federation.ts';
+import { newSigner } from '../kit/log.ts';
 
 // Law 2, blocks by the mint: it may take away what it minted, and nothing else.
 

@@ -254,7 +254,12 @@ describe('a token that cannot be bound', () => {
     ['of another kind of agent', {}, { agent_type: 'interactive' }, 'federation_claims_mismatch'],
     ['by another issuer', {}, { iss: 'https://tenant.auth0.example' }, 'federation_claims_mismatch'],
     ['distrusted', { status: 'distrusted' }, {}, 'federation_not_trusted'],
-    ['old', {}, { iat: now - 601 }, 'federation_time'],
+    ['hours old', {}, { iat: now - 80_000, exp: now + 1000 }, 'accepted'],
+    ['good for more than a day', {}, { iat: now - 10, exp: now + 86_400 }, 'federation_time'],
+    ['without `iat`', {}, { iat: undefined }, 'federation_time'],
+    ['without `exp`', {}, { exp: undefined }, 'federation_time'],
+    ['from the future', {}, { iat: now + 31 }, 'federation_time'],
+    ['not good yet', {}, { nbf: now + 31 }, 'federation_time'],
     ['ended', {}, { exp: now }, 'federation_time'],
   ])('%s', (_name, change, claims, code) => {
     expect(unbound(change, claims)).toBe(code);

@@ -3,8 +3,8 @@ import { bindingOf, type Json, type RootClaims, signBlock, signMintBlock } from 
 import type { PolicySetDocument } from '@bulla/verifier/policy';
 import { describe, expect, test } from 'vitest';
 import { notesPolicy, outcomeOf, readNote } from '../../kit/api.ts';
-import { newSigner } from '../../kit/log.ts';
 import { FederatedWorld, OutsideIssuer } from '../../kit/federation.ts';
+import { newSigner } from '../../kit/log.ts';
 
 const forbid = (attr: string, value: string): Json => ({
   effect: 'forbid',
