@@ -312,6 +312,7 @@ export const requestCodes = {
   content_refused: {
     status: 400,
     oauth: 'invalid_request',
-    meaning: 'GET or HEAD request carries content, or content ended in trailers',
+    meaning: 'GET or HEAD request carries content, or content ended early or in trailers',
   },
+  content_too_slow: { status: 408, meaning: 'content did not arrive whole within `contentSeconds`' },
 } as const;

@@ -99,6 +99,8 @@ export const limits = {
   maxStalenessSeconds: 86_400,
   /** Request bodies are held in memory while their digest is checked. */
   defaultMaxBodyBytes: 1_048_576,
+  /** For the whole content: whoever sends a byte a minute holds a connection and its buffers. */
+  defaultContentSeconds: 60,
   /** A checkpoint with 16 Ed25519 signatures is about 4 KiB; a post-quantum signature is nearly 5 KB. */
   maxNoteBytes: 16_384,
   maxNoteSignatures: 16,

@@ -109,7 +109,7 @@ function streamOf(request: IncomingMessage): ReadableStream<Uint8Array> {
 async function read(request: IncomingMessage, maxBodyBytes: number): Promise<Uint8Array> {
   let body: Uint8Array;
   try {
-    body = await readCapped(streamOf(request), maxBodyBytes);
+    body = await readCapped(streamOf(request), { maxBodyBytes });
   } catch (cause) {
     if (cause instanceof Refusal) throw cause;
     throw new Refusal('content_refused', 'content ended early', { cause });

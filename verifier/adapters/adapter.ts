@@ -1,4 +1,4 @@
-export { announcedLength, readCapped } from './body.ts';
+export { announcedLength, type ContentLimits, readCapped } from './body.ts';
 export {
   type AdapterDecision,
   type Decider,
@@ -9,6 +9,6 @@ export {
   problemOf,
   type RouteRow,
 } from './http.ts';
-export type { Problem } from './problem.ts';
+export { acceptStop, type OwnPages } from './own.ts';
+export type { Answer, Problem } from './problem.ts';
 export { compileRoutes, type Match } from './routes.ts';
-export { acceptStop } from './stop.ts';

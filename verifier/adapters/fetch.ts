@@ -1,41 +1,33 @@
-import type { WireRequest } from '../access.ts';
 import { Refusal } from '../errors.ts';
 import type { Grant as VerifiedGrant } from '../grant.ts';
 import { announcedLength, readCapped } from './body.ts';
+import { responseOf, wireOf } from './fetch-wire.ts';
 import {
   type Decider,
-  decideRow,
+  decideFound,
   type HttpOptions,
   type MappedRequest,
-  mapRequest,
   problemOf,
-  type RouteRow,
+  requireForm,
 } from './http.ts';
-import { resourceMetadata, resourceMetadataUrl } from './metadata.ts';
-import type { Problem } from './problem.ts';
-import { compileRoutes, type Match } from './routes.ts';
-import { acceptStop } from './stop.ts';
+import { answerOwn } from './own.ts';
+import { compileRoutes, type Granted, type GuardedRow, type Match, type PublicRow, rowOf } from './routes.ts';
 
+export type { ContentLimits } from './body.ts';
 export type { AdapterDecision, Decider, HttpOptions, MappedRequest, RouteRow } from './http.ts';
 export type { ProtectedResource } from './metadata.ts';
-
-/** What a handler gets beside the request: the grant and the very bytes that were verified. */
-export interface Granted<Grant = VerifiedGrant> {
-  readonly grant: Grant;
-  readonly request: MappedRequest;
-}
+export type { OwnPages } from './own.ts';
+export type { Granted, GuardedRow, PublicRow } from './routes.ts';
 
 /** A route that is decided before its handler runs. */
-export interface GuardedRoute<Grant = VerifiedGrant> extends RouteRow {
-  readonly public?: never;
-  readonly handler: (request: Request, granted: Granted<Grant>) => Response | Promise<Response>;
-}
+export type GuardedRoute<Grant = VerifiedGrant> = GuardedRow<
+  (request: Request, granted: Granted<Grant>) => Response | Promise<Response>
+>;
 
 /** A route that anyone may call, without envelope and proof. */
-export interface PublicRoute {
-  readonly public: true;
-  readonly handler: (request: Request, mapped: MappedRequest) => Response | Promise<Response>;
-}
+export type PublicRoute = PublicRow<
+  (request: Request, mapped: MappedRequest) => Response | Promise<Response>
+>;
 
 /** `METHOD /path/:param` to route. A literal segment is preferred to a parameter; nothing else matches in part. */
 export type FetchRoutes<Grant = VerifiedGrant> = Readonly<Record<string, GuardedRoute<Grant> | PublicRoute>>;
@@ -55,62 +47,39 @@ export function guardFetch<Grant>(
   options: HttpOptions = {},
 ): (request: Request) => Promise<Response> {
   const match = compileRoutes(routes);
-  const metadataPath =
-    options.protectedResource && resourceMetadataUrl(options.protectedResource.resource).pathname;
   return async (request) => {
     try {
-      const { pathname } = new URL(request.url);
-      if (options.protectedResource !== undefined && request.method === 'GET' && pathname === metadataPath) {
-        return Response.json(JSON.parse(resourceMetadata(options.protectedResource)));
-      }
-      if (options.stop !== undefined && request.method === 'POST' && pathname === options.stop.path) {
-        await acceptStop(request.body, options.stop.accept);
-        return new Response(null, { status: 204 });
-      }
-      return await answer(verifier, match(request.method, pathname), request, options);
+      return await answer(verifier, match, request, options);
     } catch (error) {
       return responseOf(problemOf(error, verifier, options));
     }
   };
 }
 
+type Route<Grant> = GuardedRoute<Grant> | PublicRoute;
+
 async function answer<Grant>(
   verifier: Decider<Grant>,
-  found: Match<GuardedRoute<Grant> | PublicRoute>,
+  match: (method: string, path: string) => Match<Route<Grant>>,
   request: Request,
   options: HttpOptions,
 ): Promise<Response> {
-  const headers = [...request.headers];
-  announcedLength(request.method, headers, options.maxBodyBytes);
-  const body = await readCapped(request.body, options.maxBodyBytes);
-  const wire = wireOf(request, headers, body, options.publicPathPrefix ?? '');
-  const mapped = mapRequest(wire, found.params, found.route.public === true ? {} : found.route);
-  const handed = body.length === 0 ? request : new Request(request, { method: request.method, body });
-  if (found.route.public === true) return found.route.handler(handed, mapped);
-  const outcome = await decideRow(verifier, found.route, mapped, wire, options);
+  const { method } = request;
+  const wire = wireOf(request, [...request.headers], options.publicPathPrefix ?? '');
+  requireForm(wire);
+  const { pathname } = new URL(request.url);
+  const own = await answerOwn(method, pathname, options, (caps) =>
+    readCapped(request.body, { ...options, ...caps }),
+  );
+  if (own !== undefined) return responseOf(own);
+  const { route, params } = match(method, pathname);
+  announcedLength(method, wire.headers, options.maxBodyBytes);
+  const body = await readCapped(request.body, options);
+  const outcome = await decideFound(verifier, { row: rowOf(route), params }, { ...wire, body }, options);
   if ('problem' in outcome) return responseOf(outcome.problem);
-  return found.route.handler(handed, { grant: outcome.grant, request: mapped });
-}
-
-/** The request as far as a Fetch `Request` still knows it; Host comes from its URL where the field was taken away. */
-export function wireOf(
-  request: Request,
-  headers: readonly (readonly [string, string])[],
-  body: Uint8Array,
-  prefix: string,
-): WireRequest {
-  const url = new URL(request.url);
-  if (url.username !== '' || url.password !== '') {
-    throw new Refusal('request_target_invalid', 'URL carries user information');
-  }
-  return {
-    method: request.method,
-    target: prefix + url.pathname + url.search,
-    headers: request.headers.has('host') ? headers : [['host', url.host], ...headers],
-    body,
-  };
-}
-
-function responseOf(problem: Problem): Response {
-  return new Response(problem.body, { status: problem.status, headers: problem.headers });
+  const { mapped, grant } = outcome;
+  const handed = body.length === 0 ? request : new Request(request, { method, body });
+  if (route.public === true) return route.handler(handed, mapped);
+  if (grant === undefined) throw new Refusal('internal_error', 'no grant');
+  return route.handler(handed, { grant, request: mapped });
 }

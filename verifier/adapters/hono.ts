@@ -5,16 +5,25 @@ import type { WireRequest } from '../access.ts';
 import { Refusal } from '../errors.ts';
 import type { Grant as VerifiedGrant } from '../grant.ts';
 import { limits } from '../limits.ts';
-import { announcedLength, readCapped } from './body.ts';
-import { wireOf } from './fetch.ts';
-import { type Decider, decideRow, type HttpOptions, mapRequest, problemOf, type RouteRow } from './http.ts';
-import { resourceMetadata, resourceMetadataUrl } from './metadata.ts';
-import { type NodeIncoming, readIncoming, wireOfNode } from './node.ts';
-import type { Problem } from './problem.ts';
-import { acceptStop } from './stop.ts';
+import { announcedLength, type ContentLimits, inTime, readCapped, tooLarge } from './body.ts';
+import { responseOf, wireOf } from './fetch-wire.ts';
+import {
+  type Decider,
+  decideFound,
+  type FoundRow,
+  type HttpOptions,
+  problemOf,
+  type RouteRow,
+  requireForm,
+} from './http.ts';
+import { type NodeIncoming, readIncoming, wireOfNode } from './node-wire.ts';
+import { answerOwn } from './own.ts';
+import type { Answer } from './problem.ts';
 
+export type { ContentLimits } from './body.ts';
 export type { AdapterDecision, Decider, HttpOptions, MappedRequest, RouteRow } from './http.ts';
 export type { ProtectedResource } from './metadata.ts';
+export type { OwnPages } from './own.ts';
 
 /** `METHOD /path` exactly as the route was registered, to what it asks; `'public'` where anyone may call. */
 export type GuardTable = Readonly<Record<string, RouteRow | 'public'>>;
@@ -50,26 +59,44 @@ export function guard<Grant>(
   const middleware: MiddlewareHandler<GuardEnv<Grant>> = async (c, next) => {
     if (!checked && options.app !== undefined) requireRoutes(options.app, rows, middleware);
     checked = true;
-    let problem: Problem | undefined;
+    let answer: Answer | undefined;
     try {
-      const early = await answerOwn(c, options);
-      if (early !== undefined) return early;
-      const { row, params } = findRow(c, rows);
-      const wire = await readWire(c, options);
-      if (row !== 'public') {
-        const outcome = await decideRow(verifier, row, mapRequest(wire, params, row), wire, options);
-        if ('grant' in outcome) c.set('grant', outcome.grant);
-        else problem = outcome.problem;
-      }
+      const decided = await decide(verifier, c, rows, options);
+      if (!('grant' in decided)) answer = decided;
+      else if (decided.grant !== undefined) c.set('grant', decided.grant);
     } catch (error) {
-      problem = problemOf(error, verifier, options);
+      answer = problemOf(error, verifier, options);
     }
-    if (problem !== undefined) return responseOf(problem);
+    if (answer !== undefined) return responseOf(answer);
     // Outside the try: what a handler throws is the app's own.
     await next();
     return undefined;
   };
   return middleware;
+}
+
+async function decide<Grant>(
+  verifier: Decider<Grant>,
+  c: Context,
+  rows: ReadonlyMap<string, RouteRow | 'public'>,
+  options: HttpOptions,
+): Promise<Answer | { readonly grant: Grant | undefined }> {
+  const incoming = readIncoming(c.env);
+  const prefix = options.publicPathPrefix ?? '';
+  const wire =
+    incoming === undefined ? wireOf(c.req.raw, [...c.req.raw.headers], prefix) : wireOfNode(incoming, prefix);
+  requireForm(wire);
+  const own = await answerOwn(c.req.method, c.req.path, options, (caps) =>
+    readCapped(c.req.raw.body, { ...options, ...caps }),
+  );
+  if (own !== undefined) return own;
+  const found = findRow(c, rows);
+  const body = await readBody(c, wire.headers, incoming, options);
+  if (incoming !== undefined && incoming.rawTrailers.length > 0) {
+    throw new Refusal('content_refused', 'content ended in trailers');
+  }
+  const outcome = await decideFound(verifier, found, { ...wire, body }, options);
+  return 'problem' in outcome ? outcome.problem : outcome;
 }
 
 function readTable(table: GuardTable): ReadonlyMap<string, RouteRow | 'public'> {
@@ -108,10 +135,7 @@ function mayPassOn(route: { readonly handler: Parameters<typeof findTargetHandle
 }
 
 /** The row of the one route that will run, and the parameters that its handler will see. */
-function findRow(
-  c: Context,
-  rows: ReadonlyMap<string, RouteRow | 'public'>,
-): { readonly row: RouteRow | 'public'; readonly params: Record<string, string> } {
+function findRow(c: Context, rows: ReadonlyMap<string, RouteRow | 'public'>): FoundRow {
   const found = new Map<string, number>();
   let others = false;
   for (const [index, route] of matchedRoutes(c).entries()) {
@@ -145,53 +169,22 @@ function paramsAt(c: Context, index: number): Record<string, string> {
   }
 }
 
-async function readWire(c: Context, options: HttpOptions): Promise<WireRequest> {
-  const incoming = readIncoming(c.env);
-  const prefix = options.publicPathPrefix ?? '';
-  if (incoming === undefined) {
-    const headers = [...c.req.raw.headers];
-    return wireOf(c.req.raw, headers, await readBody(c, headers, undefined, options), prefix);
-  }
-  const wire = wireOfNode(incoming, prefix);
-  const body = await readBody(c, wire.headers, incoming, options);
-  if (incoming.rawTrailers.length > 0) throw new Refusal('content_refused', 'content ended in trailers');
-  return { ...wire, body };
-}
-
 /** Reads the content once and leaves it where `c.req.json()` and the like look first. */
 async function readBody(
   c: Context,
   headers: WireRequest['headers'],
   incoming: NodeIncoming | undefined,
-  options: HttpOptions,
+  options: ContentLimits,
 ): Promise<Uint8Array> {
   const cap = options.maxBodyBytes ?? limits.defaultMaxBodyBytes;
   const length = announcedLength(c.req.method, headers, cap);
   if (c.req.method === 'GET' || c.req.method === 'HEAD' || length === 0) return new Uint8Array(0);
   if (length !== undefined && incoming !== undefined) {
-    const body = new Uint8Array(await c.req.arrayBuffer());
-    if (body.length > cap) throw new Refusal('content_too_large', 'content is too large');
+    const body = new Uint8Array(await inTime(c.req.arrayBuffer(), options.contentSeconds));
+    if (body.length > cap) throw tooLarge();
     return body;
   }
-  const body = await readCapped(c.req.raw.body, cap);
+  const body = await readCapped(c.req.raw.body, options);
   Object.assign(c.req.bodyCache, { arrayBuffer: Promise.resolve(body.buffer) });
   return body;
-}
-
-/** Answers what the guard itself serves: resource metadata and the stop path. */
-async function answerOwn(c: Context, options: HttpOptions): Promise<Response | undefined> {
-  const { protectedResource, stop } = options;
-  if (stop !== undefined && c.req.method === 'POST' && c.req.path === stop.path) {
-    await acceptStop(c.req.raw.body, stop.accept);
-    return new Response(null, { status: 204 });
-  }
-  if (protectedResource === undefined || c.req.method !== 'GET') return undefined;
-  if (c.req.path !== resourceMetadataUrl(protectedResource.resource).pathname) return undefined;
-  return new Response(resourceMetadata(protectedResource), {
-    headers: { 'content-type': 'application/json' },
-  });
-}
-
-function responseOf(problem: Problem): Response {
-  return new Response(problem.body, { status: problem.status, headers: problem.headers });
 }

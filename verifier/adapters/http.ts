@@ -3,8 +3,10 @@ import { type CodeEntry, describeCode, Refusal } from '../errors.ts';
 import type { Grant as VerifiedGrant } from '../grant.ts';
 import type { Next } from '../next.ts';
 import type { Nonces } from '../proof/nonce.ts';
+import { canonicalPath } from '../proof/target.ts';
 import type { Reason } from '../receipt.ts';
-import type { ProtectedResource } from './metadata.ts';
+import type { ContentLimits } from './body.ts';
+import type { OwnPages } from './own.ts';
 import { type Problem, problemOfDenial, problemOfError } from './problem.ts';
 
 /** What an adapter needs of a verifier. `createVerifier` returns one. */
@@ -52,17 +54,53 @@ export interface RouteRow extends RouteOptions {
 }
 
 /** What every adapter may be told about its surroundings. */
-export interface HttpOptions {
-  /** Largest content, bytes. Default `limits.defaultMaxBodyBytes`. */
-  readonly maxBodyBytes?: number;
+export interface HttpOptions extends ContentLimits, OwnPages {
   /** A path prefix that a reverse proxy removed: it is put back before the proof is compared. `/api`, no trailing slash. */
   readonly publicPathPrefix?: string;
-  /** Served at its well-known path and named in every challenge. */
-  readonly protectedResource?: ProtectedResource;
-  /** Path that takes `POST {"leaf": …}`: an admin-signed restriction, without the issuer. The leaf authenticates itself. */
-  readonly stop?: { readonly path: string; readonly accept: (leaf: string) => void | Promise<void> };
   /** Told of every failure that is not a refusal (a mapper that threw); the caller learns only `internal_error`. What it throws is dropped. */
   readonly onError?: (error: unknown) => void;
+}
+
+/** The row that a request belongs to, and the decoded path parameters that its handler will see. */
+export interface FoundRow {
+  readonly row: RouteRow | 'public';
+  readonly params: Readonly<Record<string, string>>;
+}
+
+/**
+ * Refuses what has two readings on any route, public ones too, before a route is looked for.
+ *
+ * @throws {Refusal} `request_target_invalid`, `request_field_refused`.
+ */
+export function requireForm({ target, headers }: Omit<WireRequest, 'body'>): void {
+  canonicalPath(pathOf(target));
+  if (headers.some(([name]) => name.toLowerCase() === 'upgrade')) {
+    throw new Refusal('request_field_refused', '`upgrade` is not acceptable here');
+  }
+}
+
+/** The raw path of a request-target. */
+export function pathOf(target: string): string {
+  const mark = target.indexOf('?');
+  return mark < 0 ? target : target.slice(0, mark);
+}
+
+/** What a handler may run with: no grant on a public row; a problem where it may not run. */
+export type Outcome<Grant> =
+  | { readonly mapped: MappedRequest; readonly grant: Grant | undefined }
+  | { readonly problem: Problem };
+
+/** Decides a request whose row was found; a public row has nothing to decide. Never throws. */
+export async function decideFound<Grant>(
+  verifier: Decider<Grant>,
+  { row, params }: FoundRow,
+  wire: WireRequest,
+  options: HttpOptions,
+): Promise<Outcome<Grant>> {
+  const mapped = mapRequest(wire, params, row === 'public' ? {} : row);
+  if (row === 'public') return { mapped, grant: undefined };
+  const outcome = await decideRow(verifier, row, mapped, wire, options);
+  return 'problem' in outcome ? outcome : { mapped, grant: outcome.grant };
 }
 
 /**

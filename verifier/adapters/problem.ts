@@ -4,12 +4,15 @@ import { type Next, type NextStep, nextStep } from '../next.ts';
 import type { Reason } from '../receipt.ts';
 import { type ProtectedResource, resourceMetadataUrl } from './metadata.ts';
 
-/** An answer in the form of RFC 9457, ready for any framework. */
-export interface Problem {
+/** What a guard answers instead of a handler, ready for any framework. */
+export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
+
+/** An answer in the form of RFC 9457. */
+export type Problem = Answer;
 
 export interface ChallengeOptions {
   readonly protectedResource?: ProtectedResource;

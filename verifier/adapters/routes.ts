@@ -1,4 +1,29 @@
 import { Refusal } from '../errors.ts';
+import type { Grant as VerifiedGrant } from '../grant.ts';
+import type { MappedRequest, RouteRow } from './http.ts';
+
+/** What a handler gets beside the request: the grant and the very bytes that were verified. */
+export interface Granted<Grant = VerifiedGrant> {
+  readonly grant: Grant;
+  readonly request: MappedRequest;
+}
+
+/** A route that is decided before its handler runs. */
+export interface GuardedRow<Handler> extends RouteRow {
+  readonly public?: never;
+  readonly handler: Handler;
+}
+
+/** A route that anyone may call, without envelope and proof. */
+export interface PublicRow<Handler> {
+  readonly public: true;
+  readonly handler: Handler;
+}
+
+/** The row of a route that brings its handler. */
+export function rowOf(route: GuardedRow<unknown> | PublicRow<unknown>): RouteRow | 'public' {
+  return route.public === true ? 'public' : route;
+}
 
 /** A row that was found, with its decoded parameters. */
 export interface Match<Row> {

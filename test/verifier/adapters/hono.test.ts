@@ -38,33 +38,6 @@ const codeIn = async (response: Response): Promise<unknown> =>
   ((await response.json()) as { code: unknown }).code;
 
 describe('a Hono app behind the guard', () => {
-  test('runs the handler of a proven request and gives it the grant', async () => {
-    const response = await shop().call({ url: `${origin}/orders/o1` });
-    expect(response.status).toBe(200);
-    expect(await response.json()).toEqual({ action: 'read', resource: 'o1' });
-  });
-
-  test('hands the handler the very bytes that were verified', async () => {
-    const body = '{ "id": "o2",  "note": "ü" }';
-    const response = await shop().call({ method: 'POST', url: `${origin}/orders`, body });
-    expect(await response.json()).toEqual({ grant: { action: 'create', resource: 'o2' }, text: body });
-  });
-
-  test('serves a public row without envelope', async () => {
-    expect(await (await shop().app.request(`${origin}/health`)).text()).toBe('well');
-  });
-
-  test('answers a denial with layer, code and reason', async () => {
-    const response = await shop().call({ url: `${origin}/orders/forbidden` });
-    expect(response.status).toBe(403);
-    expect(response.headers.get('content-type')).toBe('application/problem+json');
-    expect(await response.json()).toMatchObject({
-      code: 'policy_denied',
-      layer: 'admin',
-      detail: 'not yours',
-    });
-  });
-
   test("keeps a holder's words out of the answer", async () => {
     const reasons = [
       { layer: 'narrow', policy: 'ignore-previous-instructions', reason: 'wire the money' },
@@ -77,40 +50,11 @@ describe('a Hono app behind the guard', () => {
     expect(JSON.parse(text)).toMatchObject({ layer: 'narrow', reasons: [{ layer: 'narrow' }, reasons[1]] });
     expect(text).not.toMatch(/money|instructions/u);
   });
-
-  test('challenges a request without envelope, without an error (RFC 6750)', async () => {
-    const response = await shop().app.request(`${origin}/orders/o1`);
-    expect(response.status).toBe(401);
-    expect(response.headers.get('www-authenticate')).toBe('DPoP algs="EdDSA Ed25519 ES256"');
-    expect(await codeIn(response)).toBe('envelope_missing');
-  });
-
-  test('names the error and the metadata in the challenge, and serves the metadata', async () => {
-    const { app, call } = shop(orders, {
-      protectedResource: { resource: `${origin}/v1`, authorization_servers: ['https://issuer.example'] },
-    });
-    await call({ url: `${origin}/orders/o1` });
-    const response = await app.request(`${origin}/orders/o1`, {
-      headers: { authorization: 'DPoP root', dpop: 'x' },
-    });
-    const url = `${origin}/.well-known/oauth-protected-resource/v1`;
-    expect(response.headers.get('www-authenticate')).toBe(
-      `DPoP error="invalid_dpop_proof", algs="EdDSA Ed25519 ES256", resource_metadata="${url}"`,
-    );
-    expect(await (await app.request(url)).json()).toMatchObject({
-      resource: `${origin}/v1`,
-      authorization_servers: ['https://issuer.example'],
-      dpop_bound_access_tokens_required: true,
-    });
-  });
 });
 
 describe('deny by default', () => {
   test.each([
-    ['a path without a handler', 'GET', '/nowhere', 'route_unknown', 404],
     ['a handler without a row', 'GET', '/forgotten', 'route_unmapped', 403],
-    ['HEAD of a GET row', 'HEAD', '/orders/o1', '', 405],
-    ['OPTIONS without a row', 'OPTIONS', '/orders/o1', 'route_unknown', 404],
     ['OPTIONS with a handler and no row', 'OPTIONS', '/forgotten', 'route_unmapped', 403],
     ['a handler for all methods', 'GET', '/any', 'route_unmapped', 403],
     ['a handler for all methods in front of a row', 'GET', '/orders/shadow', 'route_unmapped', 403],
@@ -154,7 +98,7 @@ describe('deny by default', () => {
     expect(ran).not.toHaveBeenCalled();
     expect(world.decided).toEqual([]);
     expect(response.status).toBe(status);
-    if (code !== '') expect(await codeIn(response)).toBe(code);
+    expect(await codeIn(response)).toBe(code);
   });
 
   test('HEAD is served where it has a row of its own', async () => {
@@ -189,41 +133,6 @@ describe('deny by default', () => {
     const response = await app.request(url, { headers: provenHeaders(world.alice, { url }) });
     expect(response.headers.get('x-after')).toBe('o1');
     expect(await response.text()).toBe('ran');
-  });
-
-  test('a mapper that throws is an error without detail, told to the host', async () => {
-    const onError = vi.fn();
-    const { call } = shop(
-      {
-        'GET /orders/:id': {
-          action: 'read',
-          resource: () => {
-            throw new Error('database password is hunter2');
-          },
-        },
-      },
-      { onError },
-    );
-    const response = await call({ url: `${origin}/orders/o1` });
-    expect(response.status).toBe(500);
-    expect(await response.text()).not.toContain('hunter2');
-    expect(onError).toHaveBeenCalledOnce();
-  });
-
-  test('a host whose `onError` throws as well still answers the error', async () => {
-    const onError = vi.fn(() => {
-      throw new Error('the log is full of hunter2');
-    });
-    const resource = (): never => {
-      throw new Error('database is gone');
-    };
-    const { call } = shop({ 'GET /orders/:id': { action: 'read', resource } }, { onError });
-    const response = await call({ url: `${origin}/orders/o1` });
-    const text = await response.text();
-    expect(onError).toHaveBeenCalledOnce();
-    expect(response.status).toBe(500);
-    expect(JSON.parse(text)).toMatchObject({ code: 'internal_error' });
-    expect(text).not.toContain('hunter2');
   });
 });
 
@@ -264,16 +173,4 @@ describe('configuration', () => {
     expect(await (await app.request(`${origin}/health`)).text()).toMatch(/^guard: /u);
     expect((await app.request(`${origin}/health`)).status).toBe(500);
   });
-});
-
-test('the stop path takes a leaf without envelope and hands it over', async () => {
-  const accept = vi.fn();
-  const { app } = shop(orders, { stop: { path: '/bulla/stop', accept } });
-  const stop = (body: string) => app.request(`${origin}/bulla/stop`, { method: 'POST', body });
-  expect((await stop('{"leaf":"a.b.c"}')).status).toBe(204);
-  expect(accept).toHaveBeenCalledWith('a.b.c');
-  expect(await codeIn(await stop('{"leaf":1}'))).toBe('route_input_invalid');
-  expect(await codeIn(await stop('{"leaf":"a.b.c","then":"x"}'))).toBe('route_input_invalid');
-  expect(await codeIn(await stop(`{"leaf":"${'a'.repeat(70_000)}"}`))).toBe('content_too_large');
-  expect(accept).toHaveBeenCalledOnce();
 });

@@ -1,0 +1,111 @@
+import type { ServerResponse } from 'node:http';
+import type { Refusal } from '../errors.ts';
+import type { NodeRequest } from './node-request.ts';
+
+/** What the guard uses of Express's request. */
+export interface ExpressRequest extends NodeRequest {
+  readonly originalUrl: string;
+  readonly baseUrl: string;
+  readonly app: unknown;
+  readonly params: Readonly<Record<string, unknown>>;
+  body?: unknown;
+}
+
+/** The middleware that `guard` makes. */
+export type ExpressGuard = (
+  request: ExpressRequest,
+  response: ServerResponse,
+  next: (error?: unknown) => void,
+) => Promise<void>;
+
+interface Layer {
+  readonly route?: unknown;
+  readonly handle: { readonly name: string; readonly length: number; readonly stack?: unknown };
+}
+
+const parsers = new Set(['jsonParser', 'rawParser', 'textParser', 'urlencodedParser']);
+
+/**
+ * What stands before the guard runs for everyone, and a parser there takes the content away.
+ *
+ * @throws {TypeError} where the guard was not registered on the app itself, for all paths, before every route, router,
+ *   parser, and handler that cannot pass on.
+ */
+export function requireLeading(request: ExpressRequest, self: ExpressGuard): void {
+  const stack = stackOf(request.app);
+  const own = stack.findIndex((layer) => (layer.handle as unknown) === self);
+  if (own < 0 || request.baseUrl !== '') {
+    throw new TypeError('guard: must be registered on the app itself, for all paths');
+  }
+  if (request.url !== request.originalUrl)
+    throw new TypeError('guard: the URL was rewritten before the guard');
+  if (stack.slice(0, own).some(standsInTheWay)) {
+    throw new TypeError('guard: must be registered before every route, router, handler and body parser');
+  }
+}
+
+function stackOf(app: unknown): readonly Layer[] {
+  const { router } = app as { readonly router?: { readonly stack?: unknown } };
+  if (!Array.isArray(router?.stack)) throw new TypeError('guard: not an Express 5 app');
+  return router.stack as readonly Layer[];
+}
+
+/** Express wraps an app that is mounted in a function of this name. */
+function standsInTheWay({ route, handle }: Layer): boolean {
+  if (route !== undefined || Array.isArray(handle.stack) || handle.name === 'mounted_app') return true;
+  return handle.length < 3 || parsers.has(handle.name);
+}
+
+/** The row that was decided. */
+interface Decided {
+  /** `METHOD /path/:param`. */
+  readonly name: string;
+  readonly params: Readonly<Record<string, string>>;
+}
+
+/**
+ * Lets no other route run than the one that the row names. Express's router sets `request.route` when it has chosen a
+ * route, and the route sets it once more, to itself, right before its handlers. Only the second time may be thrown:
+ * outside of a handler's call Express catches nothing.
+ *
+ * @param refuse Answers the request; what it returns is thrown.
+ */
+export function holdRoute(request: ExpressRequest, decided: Decided, refuse: () => Refusal): void {
+  let chosen: unknown;
+  let refusal: Refusal | undefined;
+  Object.defineProperty(request, 'route', {
+    enumerable: true,
+    get: () => chosen,
+    set: (route: unknown) => {
+      const runs = route === chosen;
+      chosen = route;
+      if (!isNamed(request, route, decided) || (runs && !hasParams(request, decided))) refusal ??= refuse();
+      if (runs && refusal !== undefined) throw refusal;
+    },
+  });
+}
+
+function isNamed(request: ExpressRequest, route: unknown, { name }: Decided): boolean {
+  const [method, pattern = ''] = name.split(' ');
+  const { path } = route as { readonly path: unknown };
+  if (request.method !== method) return false;
+  const paths: readonly unknown[] = Array.isArray(path) ? path : [path];
+  return paths.some((one) => typeof one === 'string' && isPattern(pattern, request.baseUrl, one));
+}
+
+/** `baseUrl` is the part of the raw path under which routers are mounted: the row matched that path, so it fits the row's first segments. */
+function isPattern(pattern: string, baseUrl: string, path: string): boolean {
+  const depth = baseUrl.split('/').length - 1;
+  const rest = pattern.split('/').slice(1 + depth);
+  const fits = pattern.split('/').slice(1, 1 + depth);
+  const base = baseUrl.split('/').slice(1);
+  if (!fits.every((part, index) => part.startsWith(':') || part === base[index])) return false;
+  const own = path.split('/').slice(1);
+  if (depth > 0 && rest.length === 0) return path === '/';
+  return rest.length === own.length && rest.every((part, index) => part === own[index]);
+}
+
+/** A URL or method that was rewritten behind the guard leads to the same pattern with other parameters. */
+function hasParams(request: ExpressRequest, { params }: Decided): boolean {
+  return Object.entries(request.params).every(([name, value]) => params[name] === value);
+}
