@@ -4,7 +4,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { attackScenarios } from './attacks.ts';
+import { chainScenarios } from './chains.ts';
 import { decisionScenarios } from './decisions.ts';
+import { federatedScenarios } from './federated.ts';
 import { measureHttp } from './http.ts';
 import { createPeer, joseScenario, oauthScenario } from './peers.ts';
 import { updateReadme } from './readme.ts';
@@ -29,13 +31,18 @@ const { values: flags } = parseArgs({
   },
 });
 const size = flags.quick
-  ? { rounds: 9, calls: 100, httpRounds: 9, denyRuns: 10, soak: 100_000 }
-  : { rounds: 41, calls: 200, httpRounds: 31, denyRuns: 100, soak: 1_000_000 };
+  ? { rounds: 9, calls: 100, chainRounds: 9, httpRounds: 9, denyRuns: 10, soak: 100_000 }
+  : { rounds: 41, calls: 200, chainRounds: 21, httpRounds: 31, denyRuns: 100, soak: 1_000_000 };
 if (flags.help) process.stdout.write(usage);
 else process.exitCode = await run();
 
 async function run(): Promise<number> {
-  const rows = [...(await measureDecisions()), ...(await measureServers()), ...(await measureDenials())];
+  const rows = [
+    ...(await measureDecisions()),
+    ...(await measureChains()),
+    ...(await measureServers()),
+    ...(await measureDenials()),
+  ];
   const results: Results = { machine: machine(size.rounds), rows };
   if (!flags.quick) write(results);
   process.stdout.write(flags.json ? `${JSON.stringify(results, null, 2)}\n` : tableOf(rows));
@@ -55,6 +62,13 @@ async function measureDecisions(): Promise<readonly ResultRow[]> {
   scenarios.push(...attackScenarios());
   const onRound = counter('decisions: round', size.rounds);
   const rows = await runRounds(scenarios, { rounds: size.rounds, calls: size.calls, onRound });
+  return rows.map(resultRow);
+}
+
+async function measureChains(): Promise<readonly ResultRow[]> {
+  const scenarios = [...(await chainScenarios()), ...(await federatedScenarios())];
+  const onRound = counter('chains: round', size.chainRounds);
+  const rows = await runRounds(scenarios, { rounds: size.chainRounds, calls: size.calls, onRound });
   return rows.map(resultRow);
 }
 

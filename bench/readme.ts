@@ -45,6 +45,17 @@ const told: readonly (readonly [row: string, words: string, against?: string])[]
   ],
   ['decision.warm.p10.e1.es256', 'full decision, ES256, a question asked before', 'jose.jwtVerify.es256'],
   ['oauth4webapi.validateJwtAccessToken.es256', '`oauth4webapi` with DPoP, ES256', 'jose.jwtVerify.es256'],
+  ['chain.cold.b3', 'a chain of 3 blocks, never seen (× biscuit-wasm)', 'chain.biscuit.cold.b3'],
+  ['chain.cold.new.b3', 'the same, and its limits never seen (× biscuit-wasm)', 'chain.biscuit.cold.b3'],
+  ['chain.warm.b3', 'a chain of 3 blocks, seen before (× biscuit-wasm)', 'chain.biscuit.warm.b3'],
+  ['chain.biscuit.cold.b3', '`biscuit-wasm`, 3 blocks, parsed and authorized: no proof, no replay store'],
+  ['chain.biscuit.warm.b3', '`biscuit-wasm`, 3 blocks, token kept: authorized alone, no signature'],
+  ['chain.ucanto.cold.b3', '`@ucanto/validator`, 3 delegations after the first, and the invocation'],
+  [
+    'federated.cold.rs256',
+    'a root with an RSA-2048 token of an outside issuer, never seen (× a logged key)',
+    'chain.cold.b0',
+  ],
   ['http.hono.jose.ed25519', 'a request to Hono with `jose` (CPU: the server)'],
   [
     'http.hono.bulla.ed25519',

@@ -178,7 +178,7 @@ export class World {
   }
 
   /** A verifier with a replay store of its own, and a host that takes the receipts. */
-  verifier(): Verifier {
+  verifier(maxEnvelopeBytes?: number): Verifier {
     return createVerifier({
       account: this.ledger.account,
       audience: this.audience,
@@ -187,6 +187,7 @@ export class World {
       replay: memoryReplay({ processes: 1, startedAt: this.now - 3600 }),
       onReceipt: () => undefined,
       ports: { now: () => this.now },
+      ...(maxEnvelopeBytes !== undefined && { maxEnvelopeBytes }),
     });
   }
 
