@@ -7,7 +7,7 @@ import { createUcantoChain } from './ucanto.ts';
 import { World } from './world.ts';
 
 /** Blocks after the root. */
-export const chainLengths: readonly number[] = [0, 1, 3, 8];
+const chainLengths: readonly number[] = [0, 1, 3, 8];
 /** Eight blocks with a limit each are larger than the default. */
 const mostEnvelopeBytes = 12_288;
 /** Of a row of a peer, whose calls take milliseconds. */

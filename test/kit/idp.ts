@@ -40,7 +40,7 @@ export interface Idp {
   close(): Promise<void>;
 }
 
-export interface IdpTokenRequest {
+interface IdpTokenRequest {
   /** The token's `aud`. Default `https://issuer.example`. */
   readonly resource?: string;
   readonly scope?: string;
