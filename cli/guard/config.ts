@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { limits } from '@bulla/verifier';
 import { parseJsonObject } from '@bulla/verifier/envelope';
 import { CliError } from '../errors.ts';
 import { readPrivateFile } from '../files.ts';
@@ -23,6 +24,7 @@ export interface GuardConfig {
   readonly receiptsFile: string | undefined;
   readonly stalenessSeconds: number | undefined;
   readonly maxBodyBytes: number;
+  readonly maxEnvelopeBytes: number;
   readonly callerSecret: string | undefined;
   readonly nginx: boolean;
   readonly envoy: { readonly pathPrefix: string; readonly maxRequestBytes: number } | undefined;
@@ -64,6 +66,8 @@ export function loadGuardConfig(file: string): GuardConfig {
     receiptsFile: receipts === 'stdout' ? undefined : path.resolve(folder, receipts),
     stalenessSeconds,
     maxBodyBytes: fields.integer('maxBodyBytes', 1, 16_777_216) ?? 1_048_576,
+    maxEnvelopeBytes:
+      fields.integer('maxEnvelopeBytes', 1, limits.maxRaisedEnvelopeBytes) ?? limits.maxEnvelopeBytes,
     callerSecret,
     ...forms,
     find: compileTable(routes, stalenessSeconds),

@@ -66,7 +66,7 @@ function followerOf(config: GuardConfig, { ports, alarm }: GuardSurroundings): F
 }
 
 function serverOf(config: GuardConfig, follower: Follower, around: GuardSurroundings): Server {
-  const { account, audience, publicOrigins } = config;
+  const { account, audience, publicOrigins, maxEnvelopeBytes } = config;
   const { trust } = follower;
   const { now } = around.ports;
   const staleness = config.stalenessSeconds ?? limits.defaultStalenessSeconds;
@@ -76,6 +76,7 @@ function serverOf(config: GuardConfig, follower: Follower, around: GuardSurround
       account,
       audience,
       publicOrigins,
+      maxEnvelopeBytes,
       trust,
       replay: memoryReplay({ processes: 1, startedAt: now() }),
       onReceipt: receiptsOf(config, around),
