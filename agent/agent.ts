@@ -1,7 +1,9 @@
 import type { PublicJwk } from '@bulla/verifier';
+import type { ApprovalRequest } from '@bulla/verifier/envelope';
+import { createAwaitedApprovals } from './approvals.ts';
 import { type AgentOptions, type HandedOptions, type ProvingConfig, readConfig } from './config.ts';
 import { acceptHanded } from './envelope.ts';
-import { createProvingFetch } from './fetch.ts';
+import { createProvingFetch, type ProvingFetch } from './fetch.ts';
 import { createHandedHolder, createHolder, type Holder } from './holder.ts';
 import {
   type NarrowedEnvelope,
@@ -19,17 +21,26 @@ export interface Agent {
   /**
    * `fetch` with an envelope and a proof for exactly this request. Bodies and streams are read whole first. Redirects
    * are not followed. Sends again, once each, with the nonce an API asks for and with a new envelope when the policy
-   * changed. Takes `fetch`'s arguments, throws its errors, and
+   * changed (not with approvals: they are for one envelope). Takes `fetch`'s arguments and `approvals`, throws its errors, and
    *
-   * @throws {AgentError} `origin_not_allowed`, `header_reserved`, `redirect_refused`, `request_not_provable`, and those of `envelope`.
+   * @throws {AgentError} `origin_not_allowed`, `header_reserved`, `redirect_refused`, `request_not_provable`,
+   *   `approvals_unusable`, and those of `envelope`.
    */
-  readonly fetch: typeof globalThis.fetch;
+  readonly fetch: ProvingFetch;
   /**
    * Header fields for one request that another client will send, exactly as described. Each answer works once.
    *
-   * @throws {AgentError} `origin_not_allowed`, `request_not_provable`, and those of `envelope`.
+   * @throws {AgentError} `origin_not_allowed`, `request_not_provable`, `approvals_unusable`, and those of `envelope`.
    */
   prove(request: RequestToProve): Promise<ProofHeaders>;
+  /**
+   * What people are sent so that they can approve one request: the request, its content, and the envelope it will be made under,
+   * which this agent keeps for it. A JSON document for approvers alone: it shows the content, and the root block of the
+   * envelope. Their approvals go with exactly this request into `fetch` or `prove`.
+   *
+   * @throws {AgentError} `origin_not_allowed`, `request_not_provable`, and those of `envelope`.
+   */
+  approvalRequest(request: RequestToProve): Promise<ApprovalRequest>;
   /**
    * The envelope as it will be sent, exchanged or renewed if need be. Worth nothing without the key, but not for logs.
    *
@@ -61,13 +72,17 @@ export function createAgent(options: AgentOptions | HandedOptions): Agent {
   const nonces = createOriginNonces();
   const { config, holder } = readHolder(options, nonces);
   const prover = createProver(config, nonces);
+  const awaited = createAwaitedApprovals(config, holder);
   return {
     keyThumbprint: config.signer.publicKey.thumbprint,
-    fetch: createProvingFetch(config, holder, prover, nonces),
+    fetch: createProvingFetch(config, holder, prover, nonces, awaited),
     prove: async (request) => {
       requireAllowedOrigin(config, request.url);
-      return prover(request, await holder.current());
+      const { approvals = [] } = request;
+      const held = await (approvals.length > 0 ? awaited.holdFor(approvals) : holder.current());
+      return prover(request, held);
     },
+    approvalRequest: (request) => awaited.describe(request),
     envelope: async () => (await holder.current()).text,
     delegate: async ({ schema, maxEnvelopeBytes, ...narrowing }) =>
       narrowEnvelope(

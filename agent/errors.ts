@@ -47,7 +47,11 @@ export const agentCodes = {
   origin_not_allowed: { retry: false, meaning: 'the URL is outside the origins configured for this agent' },
   header_reserved: {
     retry: false,
-    meaning: 'the request brings an `Authorization` or `DPoP` field of its own',
+    meaning: 'the request brings an `Authorization`, `DPoP` or `Bulla-Approval` field of its own',
+  },
+  approvals_unusable: {
+    retry: false,
+    meaning: 'the approvals are malformed, or for an envelope that this agent no longer holds',
   },
   redirect_refused: {
     retry: false,

@@ -1,3 +1,4 @@
+import type { AwaitedApprovals } from './approvals.ts';
 import type { ProvingConfig } from './config.ts';
 import type { HeldEnvelope } from './envelope.ts';
 import { AgentError } from './errors.ts';
@@ -12,11 +13,18 @@ interface BufferedRequest {
   readonly method: string;
   readonly headers: Headers;
   readonly body: Uint8Array<ArrayBuffer> | undefined;
+  readonly approvals: readonly string[];
   readonly signal: AbortSignal;
 }
 
 const maxProblemBytes = 16_384;
-const reserved = ['authorization', 'dpop'];
+const reserved = ['authorization', 'dpop', 'bulla-approval'];
+
+/** `fetch`, and approvals of this exact request (see `RequestToProve.approvals`). */
+export type ProvingFetch = (
+  input: Parameters<typeof globalThis.fetch>[0],
+  init?: RequestInit & { readonly approvals?: readonly string[] },
+) => Promise<Response>;
 
 /** What `agent.fetch` is made of. `fetch` here is the port; the one returned proves every request. */
 export function createProvingFetch(
@@ -24,7 +32,8 @@ export function createProvingFetch(
   holder: Holder,
   prover: Prover,
   nonces: OriginNonces,
-): typeof globalThis.fetch {
+  awaited: AwaitedApprovals,
+): ProvingFetch {
   const send = async (request: BufferedRequest, held: HeldEnvelope): Promise<Response> => {
     const headers = new Headers(request.headers);
     const proof = prover({ ...request, headers: Object.fromEntries(request.headers) }, held);
@@ -38,9 +47,11 @@ export function createProvingFetch(
   return async (input, init) => {
     const request = await buffer(input, init);
     requireAllowedOrigin(config, request.url);
-    let held = await holder.current();
+    const approved = request.approvals.length > 0;
+    let held = await (approved ? awaited.holdFor(request.approvals) : holder.current());
     let response = await send(request, held);
-    if (await isSuperseded(response)) {
+    // Approvals are for the envelope that people were asked about, and for no other.
+    if (!approved && (await isSuperseded(response))) {
       const renewed = await holder.replace(held);
       if (renewed !== undefined) {
         held = renewed;
@@ -59,8 +70,8 @@ export function createProvingFetch(
 }
 
 async function buffer(
-  input: Parameters<typeof globalThis.fetch>[0],
-  init: RequestInit | undefined,
+  input: Parameters<ProvingFetch>[0],
+  init: Parameters<ProvingFetch>[1],
 ): Promise<BufferedRequest> {
   const request = new Request(input, init);
   for (const name of reserved) {
@@ -69,7 +80,7 @@ async function buffer(
   }
   const body = request.body === null ? undefined : new Uint8Array(await request.arrayBuffer());
   const { method, headers, signal } = request;
-  return { url: new URL(request.url), method, headers, body, signal };
+  return { url: new URL(request.url), method, headers, body, approvals: init?.approvals ?? [], signal };
 }
 
 function redirectOf(input: unknown, init: RequestInit | undefined): string | undefined {

@@ -1,6 +1,7 @@
 export { type Agent, createAgent, type Delegation } from './agent.ts';
 export type { AgentOptions, HandedOptions } from './config.ts';
 export { type AgentCode, AgentError, agentCodes } from './errors.ts';
+export type { ProvingFetch } from './fetch.ts';
 export { type AgentKey, generateKey } from './keys.ts';
 export {
   type NarrowedEnvelope,
@@ -9,6 +10,7 @@ export {
   narrowEnvelope,
   type Only,
 } from './narrow.ts';
+export { type ApiProblem, type ProblemNext, readProblem } from './problem.ts';
 export type { ProofHeaders, RequestToProve } from './prove.ts';
 export { fetchPolicySet, type PolicySetLocation, type SchemaSource } from './schema.ts';
 export type { CredentialSource, SubjectToken, SubjectTokenType } from './source.ts';

@@ -13,25 +13,29 @@ export interface RequestToProve {
   readonly body?: Uint8Array | string | undefined;
   /** All header fields; only `content-type` and the agent's `bindHeaders` are bound. Names in any case. */
   readonly headers?: Readonly<Record<string, string>>;
+  /**
+   * Approvals of this exact request, from people who were sent `approvalRequest`'s answer. The envelope that they were asked
+   * about is spent, as long as it lives.
+   */
+  readonly approvals?: readonly string[];
 }
 
 /** Header fields that make a request provable, once. */
 export interface ProofHeaders {
   readonly authorization: string;
   readonly dpop: string;
+  /** Present where approvals were given. */
+  readonly 'bulla-approval'?: string;
 }
 
 export type Prover = (request: RequestToProve, held: HeldEnvelope) => ProofHeaders;
 
 export function createProver(config: ProvingConfig, nonces: OriginNonces): Prover {
-  const bound = new Set(['content-type', ...config.bindHeaders]);
-  return ({ method, url, body, headers = {} }, held) => {
+  return (request, held) => {
+    const { method, url, body, approvals = [] } = request;
     const target = requireAllowedOrigin(config, url);
     const nonce = nonces.get(target.origin);
     const hasBody = body !== undefined && body.length > 0;
-    const fields = Object.entries(headers)
-      .map(([name, value]) => [name.toLowerCase(), value] as const)
-      .filter(([name]) => bound.has(name) && (name !== 'content-type' || hasBody));
     try {
       const dpop = createProof({
         method,
@@ -39,16 +43,31 @@ export function createProver(config: ProvingConfig, nonces: OriginNonces): Prove
         envelope: held.text,
         signer: config.signer,
         now: config.ports.now(),
-        headers: Object.fromEntries(fields),
+        headers: Object.fromEntries(boundFields(config, request)),
         ...(hasBody && { body }),
         ...(nonce !== undefined && { nonce }),
       });
-      return { authorization: `DPoP ${held.text}`, dpop };
+      return {
+        authorization: `DPoP ${held.text}`,
+        dpop,
+        ...(approvals.length > 0 && { 'bulla-approval': approvals.join(', ') }),
+      };
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       throw new AgentError('request_not_provable', error.message, { reason: error.code });
     }
   };
+}
+
+/** The fields that a proof of this request binds, names in lower case. */
+export function boundFields(
+  { bindHeaders }: ProvingConfig,
+  { headers = {}, body }: RequestToProve,
+): readonly (readonly [string, string])[] {
+  const hasBody = body !== undefined && body.length > 0;
+  return Object.entries(headers)
+    .map(([name, value]) => [name.toLowerCase(), value] as const)
+    .filter(([name]) => (name === 'content-type' ? hasBody : bindHeaders.includes(name)));
 }
 
 /**

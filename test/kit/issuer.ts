@@ -32,6 +32,13 @@ export function newKey(curve: 'Ed25519' | 'P-256' = 'Ed25519'): KeyPair {
   return { jwk, signer: createSigner(jwk) };
 }
 
+/** What is posted to append a leaf: with those of the policy sets that it publishes. */
+export function entryBody(leaf: string, documents: readonly PolicySetDocument[]): object {
+  const payload = Buffer.from(leaf.split('.')[1] ?? '', 'base64url').toString();
+  const needed = documents.filter((document) => payload.includes(policySetDigest(document)));
+  return needed.length === 0 ? { leaf } : { leaf, documents: needed };
+}
+
 export interface IssuerWorldOptions {
   /** Unix seconds; default: real time. */
   readonly now?: number;
@@ -158,9 +165,7 @@ export class IssuerWorld {
 
   /** Posts a leaf with the document it publishes, if any. */
   async postLeaf(leaf: string, documents: readonly PolicySetDocument[] = []): Promise<Response> {
-    const payload = Buffer.from(leaf.split('.')[1] ?? '', 'base64url').toString();
-    const needed = documents.filter((document) => payload.includes(policySetDigest(document)));
-    return this.post('/log/entries', needed.length === 0 ? { leaf } : { leaf, documents: needed });
+    return this.post('/log/entries', entryBody(leaf, documents));
   }
 
   async appended(leaf: string, documents: readonly PolicySetDocument[] = []): Promise<void> {

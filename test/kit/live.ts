@@ -4,9 +4,10 @@ import { type RunningIssuer, serveIssuer } from '@bulla/issuer';
 import { createVerifier, memoryReplay, type Signer } from '@bulla/verifier';
 import { guard } from '@bulla/verifier/hono';
 import { createFollower, type Follower } from '@bulla/verifier/log';
+import type { PolicySetDocument } from '@bulla/verifier/policy';
 import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
-import { audience, IssuerWorld, readToken } from './issuer.ts';
+import { audience, entryBody, IssuerWorld, readToken } from './issuer.ts';
 
 export interface LiveOptions {
   readonly requireDpopNonce?: boolean;
@@ -19,6 +20,8 @@ export interface Live {
   readonly issuer: RunningIssuer;
   readonly follower: Follower;
   readonly apiOrigin: string;
+  /** Posts a leaf of the ledger with the policy sets it may publish, and waits until the API has seen it. */
+  post(leaf: string, documents: readonly PolicySetDocument[]): Promise<void>;
   /** Posts the ledger's last leaf, and waits until the API has seen it. */
   append(): Promise<void>;
   close(): Promise<void>;
@@ -52,20 +55,22 @@ export async function startLive(options: LiveOptions = {}): Promise<Live> {
     hostname: '127.0.0.1',
   });
   if (!server.listening) await once(server, 'listening');
+  const post = async (leaf: string, documents: readonly PolicySetDocument[] = []): Promise<void> => {
+    const response = await fetch(`${issuer.url}${world.base}/log/entries`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${readToken}`, 'content-type': 'application/json' },
+      body: JSON.stringify(entryBody(leaf, documents)),
+    });
+    if (response.status !== 201) throw new Error(`entry was refused: ${await response.text()}`);
+    await follower.until(({ size }) => size > world.ledger.leaves.indexOf(leaf));
+  };
   return {
     world,
     issuer,
     follower,
     apiOrigin,
-    append: async () => {
-      const response = await fetch(`${issuer.url}${world.base}/log/entries`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${readToken}`, 'content-type': 'application/json' },
-        body: JSON.stringify({ leaf: world.ledger.lastLeaf }),
-      });
-      if (response.status !== 201) throw new Error(`entry was refused: ${await response.text()}`);
-      await follower.until(({ size }) => size >= world.ledger.leaves.length);
-    },
+    post,
+    append: () => post(world.ledger.lastLeaf),
     close: async () => {
       await follower.close();
       server.close();

@@ -3,6 +3,7 @@ export {
   parseApproval,
   type UnverifiedApproval,
 } from '../approval/approval.ts';
+export { rootHash } from '../approval/hashes.ts';
 export {
   type ApprovalOptions,
   type ApprovalRequest,
