@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
-import { type Agent, AgentError, createAgent, readProblem } from '@bulla/agent';
+import { type Agent, createAgent, readProblem } from '@bulla/agent';
 import { createVerifier, memoryReplay } from '@bulla/verifier';
 import { type ApprovalRequest, readApprovalRequest, signApproval } from '@bulla/verifier/envelope';
 import { guard } from '@bulla/verifier/hono';
@@ -15,7 +15,7 @@ import { paymentsPolicy } from '../kit/payments.ts';
 
 const closing: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close();
+  for (const close of closing.splice(0).toReversed()) await close();
 });
 
 /** An API of payments beside the live issuer; what it paid. */
