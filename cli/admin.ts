@@ -1,6 +1,6 @@
 import { limits, type Signer } from '@bulla/verifier';
 import type { Json, JsonObject } from '@bulla/verifier/envelope';
-import { agentIdOf, audienceKey, principalIdOf } from '@bulla/verifier/log';
+import { agentIdOf, audienceKey, type Operation, principalIdOf } from '@bulla/verifier/log';
 import { type PolicySetDocument, policySetDigest } from '@bulla/verifier/policy';
 import type { Confirmed, Ledger } from './ledger.ts';
 
@@ -62,19 +62,41 @@ export interface AgentRegistration {
   readonly owner: string;
   /** Default `autonomous`. */
   readonly kind?: 'autonomous' | 'interactive';
-  readonly key: Signer;
+  /** Absent: an agent that exchanges outside tokens, and has no key in the log. */
+  readonly key?: Signer | undefined;
 }
 
 export async function registerAgent(ledger: Ledger, registration: AgentRegistration): Promise<NewAgent> {
   const { owner, kind = 'autonomous', key } = registration;
-  const op = { type: 'agent.register', owner, kind, key: key.publicKey.jwk } as const;
-  const entry = await ledger.append(op, { cosigners: [key] });
+  const op = { type: 'agent.register', owner, kind } as const;
+  const entry =
+    key === undefined
+      ? await ledger.append(op)
+      : await ledger.append({ ...op, key: key.publicKey.jwk }, { cosigners: [key] });
   return { agent: agentIdOf(entry.leaf), entry };
 }
 
 /** Sets an agent's standing limits (`forbid` policies, EST JSON); replaces those that admins set before. */
 export function limitAgent(ledger: Ledger, agent: string, policies: readonly Json[]): Promise<Confirmed> {
   return ledger.append({ type: 'agent.limit', agent, limits: policies });
+}
+
+/** Replaces the actions that an agent may do with a key that the mint alone vouches for. */
+export function vouchFor(ledger: Ledger, agent: string, actions: readonly string[]): Promise<Confirmed> {
+  return ledger.append({ type: 'agent.vouch', agent, actions: [...new Set(actions)].sort() });
+}
+
+/** Whom tokens of an outside issuer stand for: the members of `federation.trust`. */
+export type OutsideTrust = Omit<Extract<Operation, { readonly type: 'federation.trust' }>, 'type'>;
+
+/** Lets tokens of an outside issuer stand for an agent; replaces the trust of this name. */
+export function trustOutside(ledger: Ledger, trust: OutsideTrust): Promise<Confirmed> {
+  return ledger.append({ type: 'federation.trust', ...trust });
+}
+
+/** Ends a trust in an outside issuer: its name is dead for ever. */
+export function distrustOutside(ledger: Ledger, name: string): Promise<Confirmed> {
+  return ledger.append({ type: 'federation.distrust', name });
 }
 
 /** Gives a person or agent a further key. `subject`: `principal/<id>` or `agent/<id>`. */

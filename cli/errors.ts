@@ -62,6 +62,14 @@ export const cliCodes = {
   not_in_checkpoint: { exit: 'unconfirmed', meaning: 'no checkpoint with the entry was seen in time' },
   issuer_refused: { exit: 'refused', meaning: 'the issuer refused' },
   issuer_unreachable: { exit: 'unreachable', meaning: 'the issuer did not answer' },
+  key_set_unavailable: {
+    exit: 'unreachable',
+    meaning: 'the key set of an outside issuer cannot be read or fetched',
+  },
+  key_set_unusable: {
+    exit: 'refused',
+    meaning: 'the key set of an outside issuer is malformed, or has no key that can be pinned',
+  },
   lint_found: {
     exit: 'refused',
     meaning: 'the policy set has findings; `--accept-lint` publishes it all the same',

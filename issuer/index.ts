@@ -8,6 +8,13 @@ export {
   parseConfig,
 } from './config.ts';
 export { ConfigError, type IssuerCode, IssuerRefusal, issuerCodes } from './errors.ts';
+export {
+  createDocumentFetch,
+  DocumentError,
+  type DocumentFetchOptions,
+  type FetchDocument,
+  type Lookup,
+} from './federation/fetch-document.ts';
 export { type InitialisedAccount, initAccount } from './init.ts';
 export { type IssuerPorts, type LogLine, systemIssuerPorts } from './ports.ts';
 export { type RunningIssuer, serveIssuer } from './serve.ts';

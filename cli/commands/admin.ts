@@ -2,6 +2,7 @@ import type { BullaCommand } from '../command.ts';
 import { registerAccount } from './account.ts';
 import { registerAgentCommands } from './agent.ts';
 import { registerAudienceCommands } from './audience.ts';
+import { registerFederation } from './federation.ts';
 import { registerGroup } from './group.ts';
 import { registerKey } from './key.ts';
 import { registerLease } from './lease.ts';
@@ -20,6 +21,7 @@ const registrations: readonly ((admin: BullaCommand) => void)[] = [
   registerAccount,
   registerPerson,
   registerAgentCommands,
+  registerFederation,
   registerGroup,
   registerKey,
   registerLease,

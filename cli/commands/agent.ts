@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type Json, parseJson } from '@bulla/verifier/envelope';
 import { agentIsLive } from '@bulla/verifier/log';
-import { limitAgent, registerAgent } from '../admin.ts';
+import { limitAgent, registerAgent, vouchFor } from '../admin.ts';
 import type { BullaCommand, Given } from '../command.ts';
 import { CliError } from '../errors.ts';
 import type { Ledger } from '../ledger.ts';
@@ -9,6 +9,8 @@ import { fields, table } from '../output.ts';
 import { reportEntry } from '../report.ts';
 import type { Session } from '../session.ts';
 import { subjectId } from '../subjects.ts';
+
+type AgentKind = 'autonomous' | 'interactive';
 
 export function registerAgentCommands(admin: BullaCommand): void {
   const agent = admin
@@ -19,7 +21,8 @@ export function registerAgentCommands(admin: BullaCommand): void {
     .command('add')
     .description('Register an agent for an active person.')
     .requiredOption('--owner <person>', 'for whom the agent acts')
-    .requiredOption('--key <key>', "the agent's key: a name in the home (made if there is none) or a file")
+    .option('--key <key>', "the agent's key: a name in the home (made if there is none) or a file")
+    .option('--keyless', 'no key of its own: it will exchange tokens of an outside issuer')
     .option('--interactive', 'a person sits at it')
     .example('bulla admin agent add --owner prn_3f2a9c --key ci')
     .run(add);
@@ -30,6 +33,14 @@ export function registerAgentCommands(admin: BullaCommand): void {
     .argument('<file>', 'JSON file with a list of forbid policies (Cedar EST); [] lifts the limits')
     .example('bulla admin agent limit agt_9b01d4 limits.json')
     .run(limit);
+  agent
+    .command('vouch')
+    .description('Set what an agent may do with a key that the issuer alone vouches for.')
+    .argument('<agent>', 'id of the agent')
+    .argument('[actions...]', 'ids of Cedar actions; they replace those listed before')
+    .option('--none', 'list nothing any more')
+    .example('bulla admin agent vouch agt_9b01d4 read list')
+    .run(vouch);
   agent
     .command('list')
     .description('List agents.')
@@ -47,15 +58,46 @@ export function registerAgentCommands(admin: BullaCommand): void {
 async function add(session: Session, given: Given): Promise<void> {
   await session.signing(async (ledger) => {
     const owner = subjectId(ledger, given.required('owner'), 'prn');
+    const kind = given.flag('interactive') ? 'interactive' : 'autonomous';
+    if (given.flag('keyless')) return addKeyless(session, ledger, { given, owner, kind });
     const name = given.required('key');
     const { signer, made } = await session.keys.signerOrNew(name);
-    const kind = given.flag('interactive') ? 'interactive' : 'autonomous';
     const { agent, entry } = await registerAgent(ledger, { owner, kind, key: signer });
     const { thumbprint } = signer.publicKey;
     reportEntry(session.output, `registered ${agent} for ${owner}`, entry, {
       data: { agent, owner, key: thumbprint },
       lines: fields({ key: thumbprint, 'kept as': made ? name : undefined }),
       next: `bulla call --agent ${agent} --key ${name} --resource <audience> <url>`,
+    });
+  });
+}
+
+async function addKeyless(
+  session: Session,
+  ledger: Ledger,
+  { given, owner, kind }: { readonly given: Given; readonly owner: string; readonly kind: AgentKind },
+): Promise<void> {
+  if (given.text('key') !== undefined) {
+    throw new CliError('argument_invalid', '`--keyless` and `--key` do not go together');
+  }
+  const { agent, entry } = await registerAgent(ledger, { owner, kind });
+  reportEntry(session.output, `registered ${agent} for ${owner}, without a key`, entry, {
+    data: { agent, owner },
+    next: `bulla admin federation trust <name> --agent ${agent} --github <owner/repository>`,
+  });
+}
+
+async function vouch(session: Session, given: Given): Promise<void> {
+  const actions = given.rest(1);
+  if ((actions.length === 0) !== given.flag('none')) {
+    throw new CliError('argument_invalid', 'name the actions, or `--none`');
+  }
+  await session.signing(async (ledger) => {
+    const agent = subjectId(ledger, given.argument(0), 'agt');
+    const entry = await vouchFor(ledger, agent, actions);
+    reportEntry(session.output, `${agent} may do ${actions.length} actions with a vouched key`, entry, {
+      data: { agent, actions },
+      lines: ['whoever has the mint key of the issuer may do these in the name of the agent'],
     });
   });
 }
@@ -98,6 +140,7 @@ async function show(session: Session, given: Given): Promise<void> {
         kind: record?.kind,
         keys: record?.keys.join(' '),
         'registered by': record?.registeredBy,
+        'vouched actions': record?.vouched?.join(' '),
         'limits by admins': record?.limits.admin.length,
         'limits by owner': record?.limits.owner.length,
         epoch: record?.epoch,
