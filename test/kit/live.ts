@@ -12,6 +12,8 @@ import { audience, entryBody, IssuerWorld, readToken } from './issuer.ts';
 export interface LiveOptions {
   readonly requireDpopNonce?: boolean;
   readonly agentKey?: Signer;
+  /** Settings of the account that name what the log made, such as `clientSecrets`. */
+  readonly account?: (world: IssuerWorld) => Partial<IssuerWorld['config']['accounts'][number]>;
 }
 
 /** A real issuer, and a real API of notes that follows its log, both on loopback. */
@@ -44,6 +46,7 @@ export async function startLive(options: LiveOptions = {}): Promise<Live> {
     ...(options.agentKey !== undefined && { agentKey: options.agentKey }),
   });
   await world.issuer.close();
+  Object.assign(world.config.accounts[0] ?? {}, options.account?.(world));
   const issuer = await serveIssuer(world.config, world.ports);
   const follower = createFollower({ account: world.ledger.account, url: issuer.url, readToken });
   follower.start();
