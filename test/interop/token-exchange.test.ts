@@ -19,7 +19,7 @@ const actions = [{ type: 'bulla', actions: ['read'] }];
 
 let closing: { close(): Promise<void> }[] = [];
 afterEach(async () => {
-  for (const part of closing.reverse()) await part.close();
+  for (const part of closing.toReversed()) await part.close();
   closing = [];
 });
 
