@@ -1,5 +1,6 @@
 export { type Agent, createAgent, type Delegation } from './agent.ts';
 export type { AgentOptions, HandedOptions } from './config.ts';
+export { describeEnvelope, type EnvelopeDescription } from './describe.ts';
 export { type AgentCode, AgentError, agentCodes } from './errors.ts';
 export type { ProvingFetch } from './fetch.ts';
 export { type AgentKey, generateKey } from './keys.ts';

@@ -1,5 +1,4 @@
 import { limits, type Ports, type PublicJwk, Refusal, type Signer, systemPorts } from '@bulla/verifier';
-import { showPolicy } from '@bulla/verifier/authoring';
 import {
   type Allowance,
   inspect,
@@ -8,7 +7,7 @@ import {
   parseAllowance,
   signBlock,
 } from '@bulla/verifier/envelope';
-import type { PolicySetDocument } from '@bulla/verifier/policy';
+import { showForbid } from './describe.ts';
 import { inspectHanded, requireHolder } from './envelope.ts';
 import { AgentError } from './errors.ts';
 import { requireDeclared, type SchemaSource, validateForbids } from './schema.ts';
@@ -149,9 +148,4 @@ function refusing<T>(run: () => T): T {
     if (!(error instanceof Refusal)) throw error;
     throw new AgentError('narrowing_invalid', error.message, { reason: error.code });
   }
-}
-
-async function showForbid(policy: Json): Promise<string> {
-  const forbid: unknown = policy;
-  return (await showPolicy(forbid as PolicySetDocument['policies'][string])).trim();
 }

@@ -1,5 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { createSigner, generatePrivateJwk, type PrivateJwk, type Signer } from '@bulla/verifier';
+import {
+  createSigner,
+  generatePrivateJwk,
+  type PrivateJwk,
+  type PublicJwk,
+  type Signer,
+} from '@bulla/verifier';
 import { CliError } from './errors.ts';
 import { createPrivateFile, isMissing, readPrivateFile } from './files.ts';
 import type { Home } from './home.ts';
@@ -79,6 +85,11 @@ export class KeyRing {
   /** Thumbprint of a key without opening it. */
   thumbprint(name: string): string {
     return readKeyFileHead(this.#text(name)).thumbprint;
+  }
+
+  /** Public part of a key of the home, without opening it. */
+  publicKey(name: string): PublicJwk {
+    return readKeyFileHead(this.#text(name)).publicKey;
   }
 
   #text(name: string): string {

@@ -5,10 +5,12 @@ import { registerDemo } from './commands/demo.ts';
 import { registerGuard } from './commands/guard.ts';
 import { registerInit } from './commands/init.ts';
 import { registerLog } from './commands/log.ts';
+import { registerNarrow } from './commands/narrow.ts';
 import { registerPin } from './commands/pin.ts';
 import { registerPolicy } from './commands/policy.ts';
 import { registerRestrict } from './commands/restrict.ts';
 import { registerServe } from './commands/serve.ts';
+import { registerShow } from './commands/show.ts';
 import { registerStop } from './commands/stop.ts';
 import { registerToken } from './commands/token.ts';
 import { exitCodes } from './errors.ts';
@@ -51,6 +53,8 @@ const registrations: readonly ((program: BullaCommand) => void)[] = [
   registerStop,
   registerPin,
   registerLog,
+  registerShow,
+  registerNarrow,
   registerToken,
   registerCall,
 ];

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { checkEnvelope, Refusal } from '@bulla/verifier';
-import { showPolicy } from '@bulla/verifier/authoring';
-import { holderOf, type InspectedEnvelope, inspect } from '@bulla/verifier/envelope';
+import { describeEnvelope } from '@bulla/agent';
+import { checkEnvelope, limits, Refusal } from '@bulla/verifier';
+import { inspect } from '@bulla/verifier/envelope';
 import type { BullaCommand, Given } from '../command.ts';
 import { CliError } from '../errors.ts';
 import { fields, when } from '../output.ts';
@@ -45,50 +45,10 @@ function readFile(file: string): string {
   }
 }
 
-async function show(session: Session, given: Given): Promise<void> {
-  const envelope = inspect(await readEnvelope(session, given.argument(0)));
-  const limits = await Promise.all(
-    envelope.effective.narrow.map((policies) => Promise.all(policies.map(policyText))),
-  );
-  session.output.result({ ...envelope }, [
-    'NOT verified: this is only what the envelope says',
-    ...describe(envelope),
-    ...limits.flatMap((texts, block) => texts.map((text) => `  limit by block ${block}:\n${indent(text)}`)),
-  ]);
-}
-
-async function policyText(policy: unknown): Promise<string> {
-  try {
-    return await showPolicy(policy as Parameters<typeof showPolicy>[0]);
-  } catch {
-    return JSON.stringify(policy);
-  }
-}
-
-function indent(text: string): string {
-  return text
-    .trim()
-    .split('\n')
-    .map((line) => `    ${line}`)
-    .join('\n');
-}
-
-function describe({ root, blocks, effective, mint }: InspectedEnvelope): string[] {
-  return fields({
-    person: root.sub,
-    agent: root.client_id,
-    audience: effective.aud.join(' '),
-    issuer: root.iss,
-    account: root.account,
-    issued: when(root.iat),
-    expires: when(effective.exp),
-    policy: root.policy,
-    holder: blocks.at(-1)?.holder ?? holderOf(root),
-    'mint key': mint,
-    blocks: blocks.length,
-    'more blocks': effective.depth,
-    id: root.jti,
-  });
+/** What `show` and `token inspect` do. */
+export async function show(session: Session, given: Given): Promise<void> {
+  const { text, ...envelope } = await describeEnvelope(await readEnvelope(session, given.argument(0)));
+  session.output.result(envelope, [text]);
 }
 
 async function verify(session: Session, given: Given): Promise<void> {
@@ -96,7 +56,12 @@ async function verify(session: Session, given: Given): Promise<void> {
   const audience = given.text('audience') ?? inspect(text).effective.aud[0] ?? '';
   await session.reading((ledger) => {
     try {
-      const checked = checkEnvelope(text, { trust: ledger.trust, audience, now: ledger.now() });
+      const checked = checkEnvelope(text, {
+        trust: ledger.trust,
+        audience,
+        now: ledger.now(),
+        maxEnvelopeBytes: limits.maxRaisedEnvelopeBytes,
+      });
       const { root, actors, holder } = checked;
       session.output.result({ holds: true, audience, actors, holder, size: ledger.trust.size, root }, [
         `holds at ${audience}, as far as that can be said without a proof`,

@@ -74,7 +74,7 @@ describe('token', () => {
   test('inspect shows what an envelope says, and says that nothing was verified', async () => {
     const { exit, stdout } = await desk.run(['token', 'inspect', '-'], { stdin: await envelope() });
     expect(exit).toBe(0);
-    expect(stdout).toMatch(/^NOT verified/u);
+    expect(stdout).toMatch(/^UNVERIFIED/u);
     expect(stdout).toContain(api.agent);
   });
   test('verify holds it against the log', async () => {

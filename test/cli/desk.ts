@@ -21,6 +21,8 @@ export interface RunOptions {
   /** Answers of the person at the terminal, in order. Without it nobody is there. */
   readonly typed?: readonly string[];
   readonly ports?: Ports;
+  /** This command is asked for an envelope, on stdout. Nothing else may hold one. */
+  readonly printsEnvelope?: true;
 }
 
 /** A person or agent with the thumbprint and the name of its key. */
@@ -147,7 +149,7 @@ export class Desk {
       stopped: AbortSignal.abort(),
     });
     for (const text of [stdout, stderr]) {
-      observe('the command line', text);
+      if (text !== stdout || options.printsEnvelope !== true) observe('the command line', text);
       for (const secret of this.#secrets(options)) {
         if (text.includes(secret)) throw new Error(`${argv.join(' ')} printed a passphrase or a read token`);
       }
