@@ -9,6 +9,7 @@ import { registerNarrow } from './commands/narrow.ts';
 import { registerPin } from './commands/pin.ts';
 import { registerPolicy } from './commands/policy.ts';
 import { registerRestrict } from './commands/restrict.ts';
+import { registerSecret } from './commands/secret.ts';
 import { registerServe } from './commands/serve.ts';
 import { registerShow } from './commands/show.ts';
 import { registerStop } from './commands/stop.ts';
@@ -56,6 +57,7 @@ const registrations: readonly ((program: BullaCommand) => void)[] = [
   registerShow,
   registerNarrow,
   registerToken,
+  registerSecret,
   registerCall,
 ];
 

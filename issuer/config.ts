@@ -60,7 +60,7 @@ function isSafe({ protocol, hostname }: URL): boolean {
 const sha256 = z.string().regex(/^[A-Za-z0-9_-]{43}$/u);
 
 const clientSecret = z.strictObject({
-  agent: z.string().regex(/^agt_[A-Za-z0-9_-]{1,60}$/u),
+  agent: z.string().regex(/^agt_[0-9a-f]{32}$/u),
   sha256,
   notAfter: z.int().min(1).optional(),
 });

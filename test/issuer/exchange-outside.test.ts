@@ -1,9 +1,9 @@
 import { inspect } from '@bulla/verifier/envelope';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type ExchangeChange, ExchangeWorld } from '../kit/exchange.ts';
+import { OutsideIssuer } from '../kit/federation.ts';
 import { audience, newKey } from '../kit/issuer.ts';
 import { published } from '../kit/outside-server.ts';
-import { OutsideIssuer } from '../kit/outside-tokens.ts';
 
 let world: ExchangeWorld;
 beforeEach(async () => {

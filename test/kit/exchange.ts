@@ -2,9 +2,9 @@ import { createVerifier, memoryReplay, type Signer } from '@bulla/verifier';
 import { bindingOf, createProof, type Json } from '@bulla/verifier/envelope';
 import type { Operation } from '@bulla/verifier/log';
 import { notesPolicy } from './api.ts';
+import { githubClaims, OutsideIssuer } from './federation.ts';
 import { audience, IssuerWorld, type IssuerWorldOptions, newKey } from './issuer.ts';
 import { OutsideServer } from './outside-server.ts';
-import { githubClaims, OutsideIssuer } from './outside-tokens.ts';
 
 export const tokenType = 'urn:ietf:params:oauth:token-type:';
 export const exchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange';

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { OutsideIssuer } from './outside-tokens.ts';
+import type { OutsideIssuer } from './federation.ts';
 
 /** What the server publishes of one key. */
 type PublishedJwk = Readonly<Record<string, unknown>>;

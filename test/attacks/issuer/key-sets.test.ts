@@ -3,9 +3,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ExchangeWorld } from '../../kit/exchange.ts';
+import { OutsideIssuer } from '../../kit/federation.ts';
 import type { IssuerWorldOptions } from '../../kit/issuer.ts';
 import { published } from '../../kit/outside-server.ts';
-import { OutsideIssuer } from '../../kit/outside-tokens.ts';
 
 const open: ExchangeWorld[] = [];
 afterEach(async () => {

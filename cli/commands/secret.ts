@@ -1,0 +1,109 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { BullaCommand, Given } from '../command.ts';
+import { CliError } from '../errors.ts';
+import { createPrivateFile, isPresent } from '../files.ts';
+import { fields, when } from '../output.ts';
+import type { Session } from '../session.ts';
+
+const secretBytes = 32;
+/** What people make up is shorter, and can be guessed from its hash. */
+const minSecretLength = 24;
+
+export function registerSecret(program: BullaCommand): void {
+  const secret = program
+    .command('secret')
+    .description('Client secrets, for agents that have no key: the line for the configuration of the issuer.')
+    .example('bulla secret new agt_9b01d4 --to ./agent.secret');
+  secret
+    .command('new')
+    .description('Make a secret. It is shown once, or written to a file; the line holds its hash alone.')
+    .argument('<agent>', 'whole id of the agent')
+    .option('--to <file>', 'a file that does not exist yet; made with mode 0600 (default: show it)')
+    .option('--valid <time>', 'how long it is good for, such as 90d (default: until the line is removed)')
+    .example('bulla secret new agt_9b01d4 --to ./agent.secret --valid 90d')
+    .run(make);
+  secret
+    .command('line')
+    .description('Give the line for a secret that an agent has already.')
+    .argument('<agent>', 'whole id of the agent')
+    .argument('<secret>', 'a file, or - for stdin; a line break at its end is left out')
+    .option('--valid <time>', 'how long it is good for, such as 90d (default: until the line is removed)')
+    .example('bulla secret line agt_9b01d4 - < legacy.secret')
+    .run(describe);
+}
+
+async function make({ output }: Session, given: Given): Promise<void> {
+  const secret = randomBytes(secretBytes).toString('base64url');
+  const line = lineFor(given, secret);
+  const file = given.text('to');
+  if (file !== undefined) writeSecret(file, `${secret}\n`);
+  output.result({ line, ...(file === undefined ? { secret } : { file }) }, [
+    ...fields({ secret: file === undefined ? secret : undefined, 'written to': file }),
+    ...explain(line),
+  ]);
+  await Promise.resolve();
+}
+
+async function describe(session: Session, given: Given): Promise<void> {
+  const source = given.argument(1);
+  const text = source === '-' ? await session.surroundings.readStdin() : readSecret(source);
+  const secret = text.replace(/\r?\n$/u, '');
+  if (secret.length < minSecretLength) {
+    throw new CliError('argument_invalid', `the secret has fewer than ${minSecretLength} characters`, {
+      hint: 'bulla secret new makes one that cannot be guessed from its hash',
+    });
+  }
+  const line = lineFor(given, secret);
+  session.output.result({ line }, explain(line));
+}
+
+/** One member of `clientSecrets`. */
+interface ConfigLine {
+  readonly agent: string;
+  readonly sha256: string;
+  readonly notAfter?: number;
+}
+
+function lineFor(given: Given, secret: string): ConfigLine {
+  const agent = given.argument(0);
+  if (!/^agt_[0-9a-f]{32}$/u.test(agent)) {
+    throw new CliError('argument_invalid', 'the agent is not named by its whole id', {
+      hint: 'bulla admin agent list shows ids',
+    });
+  }
+  const valid = given.duration('valid');
+  return {
+    agent,
+    sha256: createHash('sha256').update(secret).digest('base64url'),
+    ...(valid !== undefined && { notAfter: Math.floor(Date.now() / 1000) + valid }),
+  };
+}
+
+function explain(line: ConfigLine): string[] {
+  return [
+    'put this line into `clientSecrets` of the account in the configuration of the issuer, and restart it:',
+    `  ${JSON.stringify(line)}`,
+    ...fields({ 'good until': line.notAfter === undefined ? undefined : when(line.notAfter) }),
+    'what comes of a secret is `vouched`: an admin must list what the agent may do on it (`agent.vouch`)',
+  ];
+}
+
+function writeSecret(file: string, text: string): void {
+  try {
+    createPrivateFile(file, text);
+  } catch (error) {
+    if (isPresent(error)) throw new CliError('argument_invalid', `\`${file}\` exists already`);
+    throw error;
+  }
+}
+
+function readSecret(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    throw new CliError('argument_invalid', `the secret's file cannot be read`, {
+      hint: 'give a file, or - and the secret on stdin; never the secret itself',
+    });
+  }
+}
