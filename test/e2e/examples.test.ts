@@ -113,6 +113,16 @@ describe('with an account, an issuer and an agent', () => {
     test('narrow.ts hands on less than it holds', async () => {
       expect(await run('narrow.ts')).toEqual(['order of 90: 201', 'order of 400: 403', 'order read: 403']);
     });
+
+    test('orchestrator.ts lets its sub-agent do one thing', async () => {
+      expect(await run('orchestrator.ts')).toEqual([
+        expect.stringMatching(/^forbid.* unless .*Action::"order\.create".*context\.amount <= 100/u),
+        'held by 2 keys',
+        'order of 90: 201 {"team":"blue","amount":90}',
+        expect.stringMatching(/^order of 400: 403 .*"layer":"narrow"/u),
+        expect.stringMatching(/^order read: 403 .*"layer":"narrow"/u),
+      ]);
+    });
   });
 
   test('fetch-api.ts decides as the Hono API does', async () => {
