@@ -77,6 +77,7 @@ export const cliCodes = {
   policy_wrong: { exit: 'no', meaning: 'the policy set does not compile, validate or pass its cases' },
   lock_behind: { exit: 'no', meaning: 'the lock is missing, of another log, or too old' },
   token_refused: { exit: 'no', meaning: 'the envelope does not hold against the log' },
+  not_confirmed: { exit: 'no', meaning: 'the person who was asked did not confirm' },
   stop_unconfirmed: { exit: 'unconfirmed', meaning: 'a verifier did not confirm the restriction' },
   unexpected: { exit: 'failed', meaning: 'a fault of this program; BULLA_DEBUG=1 shows where' },
 } as const;

@@ -1,5 +1,6 @@
 import { BullaCommand } from './command.ts';
 import { registerAdmin } from './commands/admin.ts';
+import { registerApprove } from './commands/approve.ts';
 import { registerCall } from './commands/call.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerGuard } from './commands/guard.ts';
@@ -59,6 +60,7 @@ const registrations: readonly ((program: BullaCommand) => void)[] = [
   registerToken,
   registerSecret,
   registerCall,
+  registerApprove,
 ];
 
 function exitTable(): string {

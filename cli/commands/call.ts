@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { createAgent } from '@bulla/agent';
-import { type AuthorizationDetail, parseAuthorizationDetails } from '@bulla/verifier/envelope';
+import { type Agent, createAgent, readProblem } from '@bulla/agent';
+import { type AuthorizationDetail, inspect, parseAuthorizationDetails } from '@bulla/verifier/envelope';
 import type { BullaCommand, Given } from '../command.ts';
+import { denialLines } from '../denial.ts';
 import { CliError, exitCodes } from '../errors.ts';
+import { readPrivateFile, writePrivateFile } from '../files.ts';
 import type { Session } from '../session.ts';
 
 export function registerCall(program: BullaCommand): void {
@@ -20,6 +22,12 @@ export function registerCall(program: BullaCommand): void {
     .many('--bind <name>', 'header field that the API wants bound into the proof; repeat')
     .many('--action <id>', 'ask for these actions only; repeat')
     .option('--ask <json>', 'ask for exactly this: authorization_details of type bulla')
+    .option(
+      '--envelope <file>',
+      'spend the envelope of this file while it lives; else get one and keep it there',
+    )
+    .option('--approval-request <file>', 'write what approvers are sent to this file, and send nothing')
+    .many('--approval <file>', 'send the approval in this file along; repeat')
     .option('-i, --include', 'print status and header fields too')
     .example(
       'bulla call --agent agt_9b01d4… --key ci --resource https://orders.example/ https://orders.example/orders/7',
@@ -31,34 +39,89 @@ async function call(session: Session, given: Given): Promise<number | undefined>
   const url = given.argument(0);
   if (!URL.canParse(url)) throw new CliError('argument_invalid', '`<url>` is not an absolute URL');
   const body = await readBody(session, given.text('data'));
-  const agent = createAgent({
-    issuer: given.text('issuer') ?? `${session.account.url}/a/${session.account.account}`,
-    clientId: given.required('agent'),
-    key: await session.keys.open(given.required('key')),
-    resource: given.text('resource') ?? `${new URL(url).origin}/`,
-    origins: [new URL(url).origin],
-    authorizationDetails: asked(given),
-    bindHeaders: given.list('bind'),
-    ports: session.surroundings.ports,
-  });
-  const response = await agent.fetch(url, {
+  const agent = await openAgent(session, given, new URL(url));
+  const request = {
     method: given.text('request') ?? (body === undefined ? 'GET' : 'POST'),
-    headers: given.each('header').map(readField),
-    redirect: 'manual',
+    // As it will be sent: `fetch` adds a Content-Type to a text that has none.
+    headers: new Request(url, {
+      method: 'POST',
+      headers: given.each('header').map(readField),
+      body: body ?? null,
+    }).headers,
     ...(body !== undefined && { body }),
-  });
+  };
+  const wanted = given.text('approvalRequest');
+  if (wanted !== undefined) {
+    const file = given.required('envelope');
+    await describe(session, agent, wanted, { ...request, url });
+    await keep(agent, file);
+    return undefined;
+  }
+  const approvals = given.each('approval').map(readApproval);
+  const response = await agent.fetch(url, { ...request, redirect: 'manual', approvals });
+  await keep(agent, given.text('envelope'));
   await print(session, given, response);
   return response.ok ? undefined : exitCodes.no.exit;
 }
 
+async function openAgent(session: Session, given: Given, { origin }: URL): Promise<Agent> {
+  const { ports } = session.surroundings;
+  const key = await session.keys.open(given.required('key'));
+  const common = { key, origins: [origin], bindHeaders: given.list('bind'), ports };
+  const file = given.text('envelope');
+  const envelope = file === undefined ? undefined : readPrivateFile(file)?.trim();
+  if (envelope !== undefined && inspect(envelope).effective.exp > ports.now()) {
+    return createAgent({ ...common, envelope });
+  }
+  return createAgent({
+    ...common,
+    issuer: given.text('issuer') ?? `${session.account.url}/a/${session.account.account}`,
+    clientId: given.required('agent'),
+    resource: given.text('resource') ?? `${origin}/`,
+    authorizationDetails: asked(given),
+  });
+}
+
+async function keep(agent: Agent, file: string | undefined): Promise<void> {
+  if (file !== undefined) writePrivateFile(file, `${await agent.envelope()}\n`);
+}
+
+async function describe(
+  { output }: Session,
+  agent: Agent,
+  file: string,
+  request: {
+    readonly url: string;
+    readonly method: string;
+    readonly headers: Headers;
+    readonly body?: string | Buffer;
+  },
+): Promise<void> {
+  const sent = await agent.approvalRequest({ ...request, headers: Object.fromEntries(request.headers) });
+  writePrivateFile(file, `${JSON.stringify(sent, null, 2)}\n`);
+  output.result({ request: sent.request, envelope: sent.envelope, file }, [
+    `wrote ${file}: have it approved with \`bulla approve\`, then repeat this call with --approval`,
+  ]);
+}
+
+function readApproval(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch {
+    throw new CliError('argument_invalid', 'the file of `--approval` cannot be read');
+  }
+}
+
 async function print({ output, surroundings }: Session, given: Given, response: Response): Promise<void> {
   const { status, statusText, headers } = response;
+  const problem = await readProblem(response);
   const text = await response.text();
   const statusLine = `${status} ${statusText}`.trim();
   const head = given.flag('include')
     ? [statusLine, ...[...headers].map(([name, value]) => `${name}: ${value}`), '']
     : [];
   if (!given.flag('include') && !response.ok) output.note(statusLine);
+  for (const line of problem === undefined ? [] : denialLines(problem)) output.note(line);
   if (output.json) output.result({ status, headers: Object.fromEntries(headers), body: parsed(text) }, []);
   else surroundings.stdout([...head, text.endsWith('\n') || text === '' ? text : `${text}\n`].join('\n'));
 }

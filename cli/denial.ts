@@ -1,0 +1,42 @@
+import type { ApiProblem, ProblemNext } from '@bulla/agent';
+import { printable } from './printable.ts';
+
+const layers: Readonly<Record<string, string>> = {
+  verifier: 'refused by the verifier',
+  admin: "denied by the admins' policy",
+  narrow: 'denied by a limit in the envelope',
+  agent: 'denied by a limit of the agent',
+  api: 'denied by a limit of the API',
+};
+
+const steps: Readonly<Record<Exclude<ProblemNext['do'], 'approval' | 'ask'>, string>> = {
+  exchange: 'get a new envelope, then send the request again',
+  prove_again: 'send it again with a new proof',
+  retry_later: 'try again later: nothing is wrong with the request',
+  change_request: 'change the request: the same one will be refused again',
+  ask_admin: 'ask an admin of the account',
+  none: 'nothing: the API itself forbids this',
+};
+
+/** Why an API said no, and what can be done about it, for people. Everything the API wrote is made printable. */
+export function denialLines(problem: ApiProblem): readonly string[] {
+  const { code, layer, detail, reasons, next } = problem;
+  const said = reasons.map(({ reason }) => reason).filter((reason) => reason !== undefined);
+  return [
+    `${layers[layer ?? ''] ?? 'refused'} (${code})`,
+    ...[...new Set([...(detail === undefined ? [] : [detail]), ...said])].map(
+      (line) => `  ${printable(line)}`,
+    ),
+    ...(next === undefined ? [] : [`next: ${stepText(next)}`]),
+  ];
+}
+
+function stepText(next: ProblemNext): string {
+  if (next.do === 'ask') {
+    const actions = next.authorization_details.flatMap((detail) => detail.actions).map(printable);
+    return `ask for an envelope that allows ${actions.join(', ')}: --ask '${printable(JSON.stringify(next.authorization_details))}'`;
+  }
+  if (next.do !== 'approval') return steps[next.do];
+  const whom = 'groups' in next ? ` by people in ${next.groups.join(' and ')}` : '';
+  return `get approvals of this request${whom}: --approval-request <file>, then \`bulla approve\``;
+}
