@@ -8,7 +8,7 @@ import { type Idp, startIdp } from '../kit/idp.ts';
 import { audience, newKey } from '../kit/issuer.ts';
 import { type Live, startLive } from '../kit/live.ts';
 import { OutsideServer } from '../kit/outside-server.ts';
-import { githubClaims, OutsideIssuer } from '../kit/outside-tokens.ts';
+import { githubClaims, OutsideIssuer } from '../kit/federation.ts';
 import { importPair } from '../kit/web-keys.ts';
 
 // Agents that hold what they hold today, a stock OAuth client, and a key that no log knows.
