@@ -35,6 +35,13 @@ describe.skipIf(vectors.length === 0)('DPoP proofs made by others', () => {
     else expect(code).toMatch(/^proof_/u);
   });
 
+  test('all are here', () => {
+    const accepted = vectors.filter(({ expected }) => expected.startsWith('accept'));
+    expect(vectors.length).toBeGreaterThanOrEqual(9);
+    expect(accepted.length).toBeGreaterThanOrEqual(3);
+    expect(vectors.every(({ expected }) => /accept|reject/u.test(expected))).toBe(true);
+  });
+
   test('two proofs with one jti: the second is a replay', async () => {
     const [first, second] = vectors.filter(({ name }) => name.includes('Fig 5') || name.includes('Fig 7'));
     if (first === undefined || second === undefined) throw new Error('vectors have changed');
