@@ -3,6 +3,7 @@ import { Refusal } from '@bulla/verifier';
 import {
   checkOutsideToken,
   checkUnboundToken,
+  claimsMatch,
   type JsonObject,
   type OutsideKey,
   parseOutsideToken,
@@ -99,7 +100,7 @@ async function findTrust(
   token: UnverifiedOutsideToken,
   check: (record: FederationRecord, key: OutsideKey) => JsonObject,
 ): Promise<Match> {
-  const candidates = account.log.federations().filter(([, record]) => isOf(record, token.claims));
+  const candidates = candidatesFor(account.log.federations(), token.claims);
   const matches: Match[] = [];
   const refusals: unknown[] = [];
   for (const [name, record] of candidates) {
@@ -142,6 +143,15 @@ function matchOf(
     }
   }
   throw refusal;
+}
+
+/** Claims are compared before keys are fetched and tried: one issuer may have a thousand trusts, and anybody may send a token. */
+function candidatesFor(
+  federations: readonly (readonly [string, FederationRecord])[],
+  claims: JsonObject,
+): readonly (readonly [string, FederationRecord])[] {
+  const ofIssuer = federations.filter(([, record]) => isOf(record, claims));
+  return ofIssuer.length > 1 ? ofIssuer.filter(([, record]) => claimsMatch(record.claims, claims)) : ofIssuer;
 }
 
 /** A hint for which keys to fetch; `check` says whether it is so. */

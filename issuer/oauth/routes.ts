@@ -49,8 +49,10 @@ function tokenError(c: Context, { ports, log }: Account, error: unknown): Respon
   if (problem.status === 429) {
     c.header('Retry-After', String(problem.details['retryAfterSeconds'] ?? 1));
   }
-  // RFC 6749 section 5.2: the client tried that scheme.
-  if (problem.status === 401) c.header('WWW-Authenticate', 'Basic realm="bulla"');
+  // RFC 6749 section 5.2, for those who came with the field; stock clients read a challenge before the body.
+  if (problem.status === 401 && c.req.header('authorization') !== undefined) {
+    c.header('WWW-Authenticate', 'Basic realm="bulla"');
+  }
   const body = {
     error: tokenErrorOf(problem),
     error_description: problem.detail,

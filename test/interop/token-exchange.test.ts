@@ -4,11 +4,11 @@ import * as oauth from 'oauth4webapi';
 import * as client from 'openid-client';
 import { afterEach, expect, test } from 'vitest';
 import { exchangeGrant, tokenType } from '../kit/exchange.ts';
+import { githubClaims, OutsideIssuer } from '../kit/federation.ts';
 import { type Idp, startIdp } from '../kit/idp.ts';
 import { audience, newKey } from '../kit/issuer.ts';
 import { type Live, startLive } from '../kit/live.ts';
 import { OutsideServer } from '../kit/outside-server.ts';
-import { githubClaims, OutsideIssuer } from '../kit/federation.ts';
 import { importPair } from '../kit/web-keys.ts';
 
 // Agents that hold what they hold today, a stock OAuth client, and a key that no log knows.

@@ -64,6 +64,20 @@ describe('a client secret', () => {
     expect((await world.exchange('', { form: credentials, headers })).status).toBe(200);
   });
 
+  test('is challenged for where it came in the Authorization field, and nowhere else', async () => {
+    const form = { ...credentials, client_assertion: [], client_assertion_type: [] };
+    const headers = { authorization: basic(world.agent.id, 'wrong') };
+    const challenged = await world.issuer.token({ form, headers, proofSigner: world.job });
+    expect(challenged.status).toBe(401);
+    expect(challenged.headers.get('www-authenticate')).toBe('Basic realm="bulla"');
+    const posted = await world.issuer.token({
+      form: { ...form, client_secret: ['wrong'] },
+      proofSigner: world.job,
+    });
+    expect(posted.status).toBe(401);
+    expect(posted.headers.get('www-authenticate')).toBeNull();
+  });
+
   test('asks for less by scope, as its client always did', async () => {
     await world.vouch('read', 'write');
     const answer = await world.exchange('', {
