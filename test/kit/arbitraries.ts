@@ -5,7 +5,7 @@ import { type Asking, attribute, entity, fromContext, literal, type Policy } fro
 type Expression = Policy['conditions'][number]['body'];
 type Uid = { readonly type: string; readonly id: string };
 
-export const groups: readonly string[] = ['staff', 'banned', 'blue'];
+const groups: readonly string[] = ['staff', 'banned', 'blue'];
 const folders: readonly string[] = ['public', 'secret', 'deep'];
 const oneOf = (names: readonly string[]) => fc.constantFrom(...names);
 const principal: Expression = { Var: 'principal' };
