@@ -32,7 +32,10 @@ export const cliCodes = {
     meaning: 'BULLA_HOME knows no account: `bulla init` or `bulla admin account add` first',
   },
   home_invalid: { exit: 'config', meaning: 'a file under BULLA_HOME is malformed' },
-  home_busy: { exit: 'failed', meaning: 'another bulla process is using this account under BULLA_HOME' },
+  home_busy: {
+    exit: 'failed',
+    meaning: 'another bulla process is using this account under BULLA_HOME, or this state folder',
+  },
   home_exposed: { exit: 'config', meaning: 'a key file is open to group or others' },
   account_unknown: { exit: 'config', meaning: 'BULLA_HOME does not know this account' },
   config_missing: { exit: 'config', meaning: 'there is no issuer configuration' },

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { limits } from '@bulla/verifier';
+import { limits, Refusal } from '@bulla/verifier';
 import { parseJsonObject } from '@bulla/verifier/envelope';
+import { readLock } from '@bulla/verifier/log';
 import { CliError } from '../errors.ts';
 import { readPrivateFile } from '../files.ts';
 import { Fields, invalid } from './fields.ts';
@@ -34,7 +35,7 @@ export interface GuardConfig {
 
 /**
  * Reads guard's configuration, one JSON file; paths in it are relative to its folder. Reads the two secrets as well, which must be
- * for their owner's eyes only (0600).
+ * for their owner's eyes only (0600), and the lock, which must be of this account.
  *
  * @throws {CliError} `guard_config_invalid` naming the field; `home_exposed` for a secret that others can read.
  */
@@ -73,7 +74,19 @@ export function loadGuardConfig(file: string): GuardConfig {
     find: compileTable(routes, stalenessSeconds),
   };
   fields.done();
+  requireLock(config);
   return config;
+}
+
+function requireLock({ lockFile, account }: GuardConfig): void {
+  let locked: string;
+  try {
+    locked = readLock(lockFile).account;
+  } catch (error) {
+    const fault = error instanceof Refusal ? error.message : 'unknown fault';
+    throw invalid('lockFile', `does not name a lock: ${fault}`);
+  }
+  if (locked !== account) throw invalid('lockFile', 'names a lock of another account');
 }
 
 function required(value: string | undefined, field: string): string {

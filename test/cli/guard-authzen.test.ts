@@ -73,6 +73,12 @@ describe('AuthZEN', () => {
     expect(guard.api.receipts.filter(({ outcome }) => outcome === 'allow')).toEqual([]);
   });
 
+  test('the person is asked about as a User, and as nothing else', async () => {
+    const subject = { type: 'Agent', id: guard.api.alice.id };
+    const { json: answer } = await guard.authzen(guard.proven(read), { subject });
+    expect(answer).toMatchObject({ decision: false, context: { code: 'evaluation_subject_mismatch' } });
+  });
+
   test('a public row has no action to agree with', async () => {
     const wire = { method: 'GET', target: '/healthz', headers: [], body: new Uint8Array(0) };
     const { json: answer } = await guard.authzen(wire);

@@ -52,6 +52,8 @@ describe('guard --check', () => {
     ['publicOrigins', { publicOrigins: ['https://api.example/'] }],
     ['publicOrigins', { publicOrigins: 'https://api.example' }],
     ['lockFile', { lockFile: undefined }],
+    ['lockFile', { lockFile: 'nothing' }],
+    ['lockFile', { lockFile: 'read-token' }],
     ['readTokenFile', { readTokenFile: 'nothing' }],
     ['callerSecretFile', { callerSecretFile: 'nothing' }],
     ['stateFolder', { stateFolder: '' }],
@@ -120,6 +122,14 @@ describe('guard --check', () => {
     expect(await desk.failure(['guard', '--check', '--config', file])).toBe('78 guard_config_invalid');
   });
 
+  test('refuses a lock of another account', async () => {
+    const file = config();
+    const fields = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+    writeFileSync(file, JSON.stringify({ ...fields, account: `acct_${'B'.repeat(43)}` }));
+    const { stdout } = await desk.run(['--json', 'guard', '--check', '--config', file]);
+    expect(stdout).toContain('names a lock of another account');
+  });
+
   test('beyond the loopback is spelled out, and needs a secret', async () => {
     const beyond = { listen: undefined, dangerouslyListenBeyondLoopback: '0.0.0.0:8790' };
     expect(await complaint({ ...beyond, callerSecretFile: 'secret' })).toBe('0');
@@ -130,12 +140,6 @@ describe('guard --check', () => {
     const example = JSON.parse(text) as Record<string, unknown>;
     const nothing = Object.fromEntries(Object.keys(guardFields).map((name) => [name, undefined]));
     expect(await complaint({ ...nothing, ...example })).toBe('0');
-  });
-});
-
-describe('guard', () => {
-  test('starts without a lock: never', async () => {
-    expect(await desk.failure(['guard', '--config', config()])).toBe('3 lock_missing');
   });
 });
 

@@ -247,6 +247,10 @@ describe('envoy', () => {
     expect(guard.api.receipts).toEqual([]);
   });
 
+  test('a mark of the client’s own, where there is no content, is refused', async () => {
+    expect((await guard.envoy(guard.proven(read), { partial: 'false' })).outcome).toBe('content_unseen');
+  });
+
   test('a POST whose proof binds no content is refused: there may be some', async () => {
     const wire = guard.proven({ method: 'POST', url: '/payments/7?currency=EUR' });
     expect((await guard.envoy(wire)).outcome).toBe('content_unseen');

@@ -123,6 +123,11 @@ export function writeGuardConfig(change: Readonly<Record<string, unknown>> = {})
   const secret = { mode: 0o600 };
   writeFileSync(path.join(folder, 'read-token'), 'a-read-token-for-tests\n', secret);
   writeFileSync(path.join(folder, 'secret'), 'a-secret-of-the-proxy\n', secret);
+  const { account } = { ...guardFields, ...change };
+  writeFileSync(
+    path.join(folder, 'bulla.lock'),
+    JSON.stringify({ account, size: 1, root: 'A'.repeat(43), time: 1 }),
+  );
   const file = path.join(folder, 'guard.json');
   writeFileSync(file, JSON.stringify({ ...guardFields, ...change }));
   return file;
