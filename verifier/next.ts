@@ -100,6 +100,7 @@ const codesByStep = {
     'proof_nonce_required',
   ],
   retry_later: [
+    'content_too_slow',
     'envelope_not_yet_valid',
     'replay_quota_reached',
     'replay_store_full',

@@ -108,6 +108,7 @@ export class ApiWorld {
     readonly replay?: ReplayStore;
     readonly trust?: TrustView;
     readonly audience?: string;
+    readonly publicOrigins?: readonly string[];
     readonly onReceipt?: (receipt: Receipt) => void;
   }): Verifier {
     return createVerifier({

@@ -35,7 +35,10 @@ function isIncoming(value: unknown): value is NodeIncoming {
  * The request as node received it: `req.headers` would drop a second Authorization or Host. HTTP/2's `:authority`
  * counts as Host; one that differs from a Host field is refused as a repeated field.
  */
-export function wireOfNode(incoming: NodeIncoming, prefix: string): Omit<WireRequest, 'body'> {
+export function wireOfNode(
+  incoming: Omit<NodeIncoming, 'rawTrailers'>,
+  prefix: string,
+): Omit<WireRequest, 'body'> {
   const headers: [string, string][] = [];
   let authority: string | undefined;
   for (let index = 0; index + 1 < incoming.rawHeaders.length; index += 2) {
