@@ -14,7 +14,10 @@ export function registerStop(program: BullaCommand): void {
     .description(
       'Hand a signed restriction straight to verifiers, whatever the issuer does. It is logged too, where possible.',
     )
-    .argument('[subject]', 'id of a person or agent, thumbprint of a key, URL of an audience, or slot:<name>')
+    .argument(
+      '[subject]',
+      'id of a person or agent, thumbprint of a key, URL of an audience, slot:<name> or federation:<name>',
+    )
     .many('--to <target>', 'stop URL of an API, or a file that its follower watches; repeat')
     .option('--for-ever', 'end a person or agent instead of suspending')
     .option('--capability <envelope>', 'file with an envelope, or - for stdin: stop this one capability')
@@ -77,6 +80,9 @@ function restrictionOf(ledger: Ledger, given: Given, envelope: string | undefine
   }
   const subject = given.argument(0);
   if (subject.startsWith('slot:')) return { type: 'policy.retire', slot: subject.slice('slot:'.length) };
+  if (subject.startsWith('federation:')) {
+    return { type: 'federation.distrust', name: subject.slice('federation:'.length) };
+  }
   if (URL.canParse(subject)) return { type: 'audience.retire', audience: subject };
   if (isThumbprint(subject)) {
     const isDelegate = ledger.trust.read(`delegate/${subject}`) !== undefined;

@@ -3,6 +3,7 @@ import { createAgent } from '@bulla/agent';
 import { type PrivateJwk, systemPorts } from '@bulla/verifier';
 import { agentIsLive, createFollower } from '@bulla/verifier/log';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { newSigner } from '../kit/log.ts';
 import { type DocumentsApi, deskWithApi } from './api.ts';
 import type { Desk } from './desk.ts';
 
@@ -125,11 +126,16 @@ test('a silent stop tells the issuer nothing', async () => {
   expect(await desk.json('admin', 'agent', 'show', api.agent)).toMatchObject({ status: 'active' });
 });
 
-test('a key, a slot and an audience can be stopped', async () => {
+test('a key, a slot, an audience and a trust in an outside issuer can be stopped', async () => {
   const { key } = await desk.addPerson();
   const stop = (subject: string): Promise<Record<string, unknown>> =>
     desk.json('stop', subject, '--no-log', '--to', api.stopUrl);
   expect(await stop(key)).toMatchObject({ done: 'key.revoke' });
+  const keys = desk.write('keys.json', JSON.stringify({ keys: [newSigner().publicKey.jwk] }));
+  const trust = ['admin', 'federation', 'trust', 'deploy', '--agent', api.agent];
+  await desk.json(...trust, '--github', 'acme/orders', '--jwks', keys);
+  expect(await stop('federation:deploy')).toMatchObject({ done: 'federation.distrust' });
+  expect(api.follower.trust.stopped('federation/deploy')).toBe(true);
   expect(await stop('slot:documents')).toMatchObject({ done: 'policy.retire' });
   expect(await stop(`${api.origin}/`)).toMatchObject({ done: 'audience.retire' });
 });

@@ -56,6 +56,7 @@ describe('a direct stop', () => {
     [{ type: 'key.revoke', key: jkt }, `key/${jkt}`],
     [{ type: 'delegate.revoke', key: jkt }, `delegate/${jkt}`],
     [{ type: 'policy.retire', slot: 'main' }, 'slot/main'],
+    [{ type: 'federation.distrust', name: 'build' }, 'federation/build'],
     [{ type: 'audience.retire', audience: 'https://api.example' }, audienceKey('https://api.example')],
     [
       { type: 'capability.revoke', jti: 'a-jti-of-some-length', exp: start + 60 },
