@@ -1,7 +1,6 @@
 import { Refusal } from '@bulla/verifier';
-import { problemOf } from '@bulla/verifier/adapter';
 import { GuardRefusal } from './codes.ts';
-import { type Judged, type JudgeOptions, judge, refused } from './judge.ts';
+import { type Judged, type JudgeOptions, judge, judgedBy } from './judge.ts';
 import {
   type Answer,
   type Asked,
@@ -51,9 +50,7 @@ async function decide(options: JudgeOptions & EnvoyOptions, asked: Asked): Promi
       body,
     });
   } catch (error) {
-    if (error instanceof GuardRefusal) return refused(error);
-    const problem = problemOf(error, options.verifier, options);
-    return { allowed: false, code: 'content_too_large', problem };
+    return judgedBy(error, options);
   }
 }
 

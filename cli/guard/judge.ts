@@ -65,10 +65,15 @@ export async function judge(
     if (mismatch !== undefined) return refused(mismatch);
     return { allowed: false, code: codeOf(outcome.problem), problem: outcome.problem };
   } catch (error) {
-    if (error instanceof GuardRefusal) return refused(error);
-    const problem = problemOf(error, verifier, options);
-    return { allowed: false, code: codeOf(problem), problem };
+    return judgedBy(error, options);
   }
+}
+
+/** The answer to whatever was thrown. */
+export function judgedBy(error: unknown, options: JudgeOptions): Judged & { readonly allowed: false } {
+  if (error instanceof GuardRefusal) return refused(error);
+  const problem = problemOf(error, options.verifier, options);
+  return { allowed: false, code: codeOf(problem), problem };
 }
 
 /** Guard's own no, in the form of every other. */

@@ -1,5 +1,5 @@
 import { GuardRefusal } from './codes.ts';
-import { type Judged, type JudgeOptions, judge, refused } from './judge.ts';
+import { type Judged, type JudgeOptions, judge, judgedBy } from './judge.ts';
 import {
   type Answer,
   asciiJson,
@@ -53,8 +53,7 @@ async function decide(options: JudgeOptions, headers: Headers): Promise<Judged> 
     }
     return await judge(options, { method, target, headers: without(headers, own), body: new Uint8Array(0) });
   } catch (error) {
-    if (error instanceof GuardRefusal) return refused(error);
-    throw error;
+    return judgedBy(error, options);
   }
 }
 
@@ -82,6 +81,7 @@ function problemField(body: string): string {
   const problem = JSON.parse(body) as Readonly<Record<string, unknown>>;
   const whole = asciiJson(problem);
   if (whole.length <= maxProblemBytes) return whole;
-  const { type, status, code, title, layer } = problem;
-  return asciiJson({ type, status, code, title, layer });
+  const { type, status, code, title, layer, next } = problem;
+  const shorter = asciiJson({ type, status, code, title, layer, next });
+  return shorter.length <= maxProblemBytes ? shorter : asciiJson({ type, status, code, title, layer });
 }

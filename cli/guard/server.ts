@@ -61,10 +61,23 @@ async function answerOf(options: GuardServerOptions, request: IncomingMessage): 
   if (form === undefined && !isNginx(options, request)) {
     throw new GuardRefusal('guard_path_unknown', 'guard serves nothing here');
   }
-  requireCaller(headers, options.callerSecret);
+  try {
+    requireCaller(headers, options.callerSecret);
+  } catch (error) {
+    // AuthZEN (Sender Authentication Failure) demands 401; for a proxy that would be the client's fault.
+    if (target === evaluationPath && error instanceof GuardRefusal) return unauthorized(error);
+    throw error;
+  }
   // Content that nginx announces to a subrequest never comes: it is not waited for.
   if (form === undefined) return answerNginx(options, headers);
   return form({ method, target, headers, body: await read(request, options.maxBodyBytes) });
+}
+
+const evaluationPath = '/access/v1/evaluation';
+
+function unauthorized({ code, message }: GuardRefusal): Answer {
+  const headers = { 'content-type': 'text/plain', 'www-authenticate': 'Bulla-Caller-Secret' };
+  return { status: 401, headers, body: `${code}: ${message}` };
 }
 
 function isNginx({ nginx }: GuardServerOptions, { method, url }: IncomingMessage): boolean {
@@ -73,7 +86,7 @@ function isNginx({ nginx }: GuardServerOptions, { method, url }: IncomingMessage
 
 function formOf(options: GuardServerOptions, line: string): ((asked: Asked) => Promise<Answer>) | undefined {
   const { envoy, authzen } = options;
-  if (authzen !== undefined && line === 'POST /access/v1/evaluation') {
+  if (authzen !== undefined && line === `POST ${evaluationPath}`) {
     return (asked) => answerAuthzen(options, asked);
   }
   if (envoy !== undefined && line.split(' ')[1]?.startsWith(`${envoy.pathPrefix}/`) === true) {

@@ -126,6 +126,20 @@ describe('AuthZEN', () => {
     expect(answer.status).toBe(400);
   });
 
+  test('a caller without the secret is 401', async () => {
+    const closed = await GuardWorld.start({ callerSecretFile: 'secret' });
+    try {
+      const answer = await closed.authzen(closed.proven(read));
+      expect(answer).toMatchObject({
+        status: 401,
+        headers: { 'www-authenticate': 'Bulla-Caller-Secret' },
+        body: expect.stringMatching(/^caller_not_trusted: /u),
+      });
+    } finally {
+      await closed.close();
+    }
+  });
+
   test('a proof is spent by the question', async () => {
     const wire = guard.proven(read);
     expect((await guard.authzen(wire)).json.decision).toBe(true);
