@@ -1,18 +1,16 @@
 import type { PublicJwk } from '@bulla/verifier';
 import type { ApprovalRequest } from '@bulla/verifier/envelope';
 import { createAwaitedApprovals } from './approvals.ts';
-import { type AgentOptions, type HandedOptions, type ProvingConfig, readConfig } from './config.ts';
-import { acceptHanded } from './envelope.ts';
+import type { AgentOptions, HandedOptions } from './config.ts';
 import { createProvingFetch, type ProvingFetch } from './fetch.ts';
-import { createHandedHolder, createHolder, type Holder } from './holder.ts';
 import {
   type NarrowedEnvelope,
   type Narrowing,
   type NarrowingSurroundings,
   narrowEnvelope,
 } from './narrow.ts';
-import { createOriginNonces, type OriginNonces } from './nonces.ts';
-import { createProver, type ProofHeaders, type RequestToProve, requireAllowedOrigin } from './prove.ts';
+import { createParts } from './parts.ts';
+import { type ProofHeaders, type RequestToProve, requireAllowedOrigin } from './prove.ts';
 
 /** A program that holds a key and spends envelopes. */
 export interface Agent {
@@ -45,7 +43,7 @@ export interface Agent {
    * The envelope as it will be sent, exchanged or renewed if need be. Worth nothing without the key, but not for logs.
    *
    * @throws {AgentError} `issuer_unreachable`, `issuer_metadata_invalid`, `exchange_refused`, `exchange_answer_invalid`,
-   *   `envelope_not_ours`, `narrowing_missing`; where it was handed over, `envelope_expired`.
+   *   `envelope_not_ours`, `narrowing_missing`, and those of a source; where it was handed over, `envelope_expired`.
    */
   envelope(): Promise<string>;
   /**
@@ -63,15 +61,13 @@ export interface Delegation extends Narrowing, Pick<NarrowingSurroundings, 'sche
 }
 
 /**
- * Makes an agent that exchanges its key at an issuer, or, given an `envelope`, one that spends what it was handed and has
+ * Makes an agent that exchanges its key, or a credential of its `source`, at an issuer, or, given an `envelope`, one that spends what it was handed and has
  * nobody to ask for more. Nothing is fetched before the first use.
  *
  * @throws {AgentError} `config_invalid`; with an `envelope` also `envelope_malformed`, `envelope_not_ours`.
  */
 export function createAgent(options: AgentOptions | HandedOptions): Agent {
-  const nonces = createOriginNonces();
-  const { config, holder } = readHolder(options, nonces);
-  const prover = createProver(config, nonces);
+  const { config, holder, prover, nonces } = createParts(options);
   const awaited = createAwaitedApprovals(config, holder);
   return {
     keyThumbprint: config.signer.publicKey.thumbprint,
@@ -95,16 +91,4 @@ export function createAgent(options: AgentOptions | HandedOptions): Agent {
         },
       ),
   };
-}
-
-function readHolder(
-  options: AgentOptions | HandedOptions,
-  nonces: OriginNonces,
-): { readonly config: ProvingConfig; readonly holder: Holder } {
-  if ('envelope' in options) {
-    const { config, held } = acceptHanded(options);
-    return { config, holder: createHandedHolder(config, held) };
-  }
-  const config = readConfig(options);
-  return { config, holder: createHolder(config, nonces) };
 }

@@ -97,7 +97,7 @@ export function readConfig(options: AgentOptions): AgentConfig {
     },
     resources,
     ...proving,
-    details: readDetails(options.authorizationDetails ?? []),
+    details: requireDetails(options.authorizationDetails ?? []),
     renewBeforeSeconds: readSeconds(options.renewBeforeSeconds ?? 30, 'renewBeforeSeconds'),
     exchangeTimeoutSeconds: readSeconds(options.exchangeTimeoutSeconds ?? 10, 'exchangeTimeoutSeconds'),
   };
@@ -143,7 +143,8 @@ function readOrigins(
   return origins;
 }
 
-function readDetails(details: readonly AuthorizationDetail[]): readonly AuthorizationDetail[] {
+/** @throws {AgentError} `config_invalid`. */
+export function requireDetails(details: readonly AuthorizationDetail[]): readonly AuthorizationDetail[] {
   if (details.length === 0) return [];
   try {
     return parseAuthorizationDetails(details);

@@ -57,6 +57,26 @@ export const agentCodes = {
     retry: false,
     meaning: 'the API answered with a redirect: a proof is good for one URL only',
   },
+  helper_not_found: { retry: false, meaning: 'helper: no such handle, or none at all' },
+  helper_host_wrong: {
+    retry: false,
+    meaning: 'helper: the request names another host, as a page with a rebound name would',
+  },
+  helper_browser_refused: {
+    retry: false,
+    meaning: 'helper: the request carries a field that only browsers send',
+  },
+  helper_request_invalid: {
+    retry: false,
+    meaning: 'helper: a method, upgrade or document that is not taken',
+  },
+  helper_body_too_large: { retry: false, meaning: 'helper: the content is longer than it holds in memory' },
+  helper_unreachable: { retry: true, meaning: 'the helper that would hand on an envelope did not answer' },
+  helper_refused: {
+    retry: false,
+    meaning: 'the helper refused to hand on an envelope; `reason` holds its code',
+  },
+  api_unreachable: { retry: true, meaning: 'helper: the API did not answer' },
   request_not_provable: { retry: false, meaning: 'the URL has a form that no guarded route accepts' },
 } as const;
 

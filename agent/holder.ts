@@ -1,9 +1,6 @@
 import type { AgentConfig, ProvingConfig } from './config.ts';
-import { acceptEnvelope, type HeldEnvelope } from './envelope.ts';
+import type { HeldEnvelope } from './envelope.ts';
 import { AgentError } from './errors.ts';
-import { exchange } from './exchange.ts';
-import { discoverTokenEndpoint } from './metadata.ts';
-import type { OriginNonces } from './nonces.ts';
 
 /** Keeps one envelope fresh. However many calls wait, at most one exchange is under way. */
 export interface Holder {
@@ -24,14 +21,16 @@ export function createHandedHolder({ ports }: ProvingConfig, handed: HeldEnvelop
   };
 }
 
-export function createHolder(config: AgentConfig, nonces: OriginNonces): Holder {
+/** Holds what `obtain` gives, and asks it again before that ends. */
+export function createHolder(
+  config: Pick<AgentConfig, 'ports' | 'renewBeforeSeconds'>,
+  obtain: () => Promise<HeldEnvelope>,
+): Holder {
   let held: HeldEnvelope | undefined;
   let pending: Promise<HeldEnvelope> | undefined;
-  let endpoint: URL | undefined;
 
   const renew = async (): Promise<HeldEnvelope> => {
-    endpoint ??= await discoverTokenEndpoint(config);
-    held = acceptEnvelope(config, await exchange(config, endpoint, nonces));
+    held = await obtain();
     return held;
   };
   const renewOnce = (): Promise<HeldEnvelope> => {

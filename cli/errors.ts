@@ -22,6 +22,8 @@ export const exitCodes = {
     meaning: 'the answer is no: a check or test failed, an envelope does not hold, a call was not allowed',
   },
   config: { exit: 78, meaning: 'not set up: configuration or home is missing or malformed' },
+  unstartable: { exit: 126, meaning: '`run` and `ci`: the command cannot be started' },
+  absent: { exit: 127, meaning: '`run` and `ci`: there is no such command' },
 } as const;
 
 /** Every way in which the command line itself fails; codes of the other packages are passed on as they are. */
@@ -82,6 +84,21 @@ export const cliCodes = {
   token_refused: { exit: 'no', meaning: 'the envelope does not hold against the log' },
   not_confirmed: { exit: 'no', meaning: 'the person who was asked did not confirm' },
   stop_unconfirmed: { exit: 'unconfirmed', meaning: 'a verifier did not confirm the restriction' },
+  reference_invalid: {
+    exit: 'config',
+    meaning: 'a variable holds `bulla://` in something that is not a reference',
+  },
+  reference_unknown: {
+    exit: 'config',
+    meaning: 'a variable refers to a host that is not among the audiences',
+  },
+  env_file_missing: { exit: 'config', meaning: 'the file of `--env-file` cannot be read' },
+  run_config_invalid: {
+    exit: 'config',
+    meaning: 'the configuration of `run` or `ci` is missing or malformed',
+  },
+  command_not_found: { exit: 'absent', meaning: 'there is no such command to start' },
+  command_not_executable: { exit: 'unstartable', meaning: 'the command is there and cannot be started' },
   unexpected: { exit: 'failed', meaning: 'a fault of this program; BULLA_DEBUG=1 shows where' },
 } as const;
 

@@ -2,6 +2,7 @@ import { BullaCommand } from './command.ts';
 import { registerAdmin } from './commands/admin.ts';
 import { registerApprove } from './commands/approve.ts';
 import { registerCall } from './commands/call.ts';
+import { registerCi } from './commands/ci.ts';
 import { registerDemo } from './commands/demo.ts';
 import { registerGuard } from './commands/guard.ts';
 import { registerInit } from './commands/init.ts';
@@ -10,6 +11,7 @@ import { registerNarrow } from './commands/narrow.ts';
 import { registerPin } from './commands/pin.ts';
 import { registerPolicy } from './commands/policy.ts';
 import { registerRestrict } from './commands/restrict.ts';
+import { registerRun } from './commands/run.ts';
 import { registerSecret } from './commands/secret.ts';
 import { registerServe } from './commands/serve.ts';
 import { registerShow } from './commands/show.ts';
@@ -61,6 +63,8 @@ const registrations: readonly ((program: BullaCommand) => void)[] = [
   registerSecret,
   registerCall,
   registerApprove,
+  registerRun,
+  registerCi,
 ];
 
 function exitTable(): string {

@@ -12,7 +12,9 @@ import type { Surroundings } from './surroundings.ts';
  * @returns the exit code, one of the table in docs/cli.md.
  */
 export async function run(argv: readonly string[], surroundings: Surroundings): Promise<number> {
-  const json = argv.includes('--json');
+  // Behind `--` stand the words of a command that is started.
+  const end = argv.indexOf('--');
+  const json = argv.slice(0, end < 0 ? argv.length : end).includes('--json');
   const { stdout, stderr, env } = surroundings;
   let exit = 0;
   const program = createProgram(
