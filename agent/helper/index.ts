@@ -3,5 +3,5 @@ export {
   type HelperSecret,
   type RunningHelper,
   startHelper,
-} from './helper.ts';
+} from './start.ts';
 export type { StepOptions } from './step.ts';

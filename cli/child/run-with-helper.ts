@@ -45,12 +45,21 @@ export async function runWithHelper(
   try {
     tellToken(helper, tell);
     const kept = Object.fromEntries(Object.entries(given).filter(([name]) => !removed.has(name)));
-    const resolved = resolveReferences(kept, (host) => helper.handle(host));
+    const own = withoutOuter(kept, env['BULLA_HELPER'], helper.url);
+    const resolved = resolveReferences(own, (host) => helper.handle(host));
     await helper.ready();
     return await runBeside(helper, command, { ...resolved, ...variablesOf(helper, settings) }, mask);
   } finally {
     await helper.close();
   }
+}
+
+/** Handles of an outer helper become handles of this one: what the command inherits must not do more than it asked for. */
+function withoutOuter(env: Environment, outer: string | undefined, inner: string): Environment {
+  if (outer === undefined || outer === '') return env;
+  const token = outer.slice(outer.lastIndexOf('/') + 1);
+  const turned = Object.entries(env).map(([name, value]) => [name, value?.replaceAll(outer, inner)] as const);
+  return Object.fromEntries(turned.filter(([, value]) => value?.includes(token) !== true));
 }
 
 function tellToken(helper: RunningHelper, tell: (value: string, keep: 'always' | 'recent') => void): void {

@@ -8,7 +8,7 @@ export function registerCi(program: BullaCommand): void {
   const ci = program
     .command('ci')
     .description("Start a CI job's commands with a helper: one exchange for the job, less for each step.")
-    .example('bulla ci --config .github/bulla.json -- ./deploy.sh');
+    .example('bulla ci job --config .github/bulla.json -- ./deploy.sh');
   withHelperOptions(
     ci
       .command('job', { isDefault: true })
@@ -16,7 +16,7 @@ export function registerCi(program: BullaCommand): void {
       .argument('<command...>', 'the command and its arguments, after `--`'),
   )
     .option('--agent <id>', 'the agent, where the credential stands for several')
-    .example('bulla ci --config .github/bulla.json -- ./deploy.sh')
+    .example('bulla ci job --config .github/bulla.json -- ./deploy.sh')
     .run(job);
   withHelperOptions(
     ci

@@ -13,13 +13,14 @@ import {
   tokenFile,
 } from '@bulla/agent';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type LoopbackGithub, loopbackGithub, outsideIssuer } from '../kit/outside.ts';
+import { type LoopbackGithub, loopbackGithub } from '../kit/loopback-github.ts';
+import { OutsideIssuer } from '../kit/outside-tokens.ts';
 import { type FakeApi, type FakeIssuer, fakeApi, fakeIssuer } from './servers.ts';
 
 // The issuer here is a local endpoint that mints for whoever asks; test/e2e/run.test.ts has the real one.
 const now = (): number => Date.now() / 1000;
 const binding = 'bulla:acct_x:thumbprint';
-const outside = outsideIssuer();
+const outside = new OutsideIssuer();
 let folder: string;
 let issuer: FakeIssuer;
 let api: FakeApi;

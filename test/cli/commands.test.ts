@@ -51,7 +51,7 @@ test('the table of exit codes is in the help', async () => {
 test('every code of the command line names an exit code and is used', () => {
   const names = new Set(Object.keys(exitCodes));
   const folder = new URL('../../cli/', import.meta.url);
-  const source = ['', 'commands/', 'demo/', 'guard/']
+  const source = ['', 'child/', 'commands/', 'demo/', 'guard/']
     .flatMap((inner) => readdirSync(new URL(inner, folder)).map((file) => `${inner}${file}`))
     .filter((file) => file.endsWith('.ts'))
     .map((file) => readFileSync(new URL(file, folder), 'utf8'))

@@ -48,6 +48,8 @@ export interface IssuerWorldOptions {
   /** Default: a day from now. */
   readonly leaseSeconds?: number;
   readonly agentKey?: Signer;
+  /** Registered in slot `main` and in the mint's lease, beside {@link audience}. */
+  readonly audiences?: readonly string[];
   readonly ports?: Partial<IssuerPorts>;
 }
 
@@ -108,9 +110,10 @@ export class IssuerWorld {
     await world.start();
     ledger.group('staff', { protected: true });
     ledger.policy('main', policySetDigest(notesPolicy));
-    ledger.audience(audience);
+    const audiences = [audience, ...(options.audiences ?? [])];
+    for (const each of audiences) ledger.audience(each);
     const notAfter = ledger.time + (options.leaseSeconds ?? 86_400);
-    ledger.grant({ operations: ['capability.mint'], audiences: [audience], notAfter }, world.mint.signer);
+    ledger.grant({ operations: ['capability.mint'], audiences, notAfter }, world.mint.signer);
     ledger.grant({ operations: ['request.relay'], notAfter }, world.delegate.signer);
     world.alice = ledger.person({ groups: ['staff'] });
     world.agent = ledger.agent(world.alice, options.agentKey && { signer: options.agentKey });

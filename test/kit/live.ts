@@ -14,6 +14,8 @@ export interface LiveOptions {
   readonly agentKey?: Signer;
   /** Settings of the account that name what the log made, such as `clientSecrets`. */
   readonly account?: (world: IssuerWorld) => Partial<IssuerWorld['config']['accounts'][number]>;
+  /** The API is called in the log as it is reached, by its origin and a slash, and not `audience`. */
+  readonly ownAudience?: boolean;
 }
 
 /** A real issuer, and a real API of notes that follows its log, both on loopback. */
@@ -43,6 +45,7 @@ export async function startLive(options: LiveOptions = {}): Promise<Live> {
     publicUrl: `http://127.0.0.1:${issuerPort}`,
     config: { port: issuerPort },
     account: { requireDpopNonce: options.requireDpopNonce ?? false },
+    ...(options.ownAudience === true && { audiences: [`http://127.0.0.1:${apiPort}/`] }),
     ...(options.agentKey !== undefined && { agentKey: options.agentKey }),
   });
   await world.issuer.close();
@@ -53,7 +56,8 @@ export async function startLive(options: LiveOptions = {}): Promise<Live> {
   await follower.ready;
   const apiOrigin = `http://127.0.0.1:${apiPort}`;
   const server = serve({
-    fetch: notesApi(world, follower, apiOrigin).fetch,
+    fetch: notesApi(world, follower, apiOrigin, options.ownAudience === true ? `${apiOrigin}/` : audience)
+      .fetch,
     port: apiPort,
     hostname: '127.0.0.1',
   });
@@ -88,10 +92,10 @@ export async function startLive(options: LiveOptions = {}): Promise<Live> {
  * `/notes/:id`: read with `GET`, written with `PUT`, in the folder `plans`; `DELETE` is in `secret`, which is closed to
  * all. `/plain/:id` likewise, where a plain RFC 9449 proof is enough.
  */
-function notesApi(world: IssuerWorld, follower: Follower, origin: string): Hono {
+function notesApi(world: IssuerWorld, follower: Follower, origin: string, name: string): Hono {
   const verifier = createVerifier({
     account: world.ledger.account,
-    audience,
+    audience: name,
     publicOrigins: [origin],
     trust: follower.trust,
     replay: memoryReplay({ processes: 1, startedAt: Date.now() / 1000 - 3600 }),
