@@ -13,8 +13,8 @@ import {
   tokenFile,
 } from '@bulla/agent';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { OutsideIssuer } from '../kit/federation.ts';
 import { type LoopbackGithub, loopbackGithub } from '../kit/loopback-github.ts';
-import { OutsideIssuer } from '../kit/outside-tokens.ts';
 import { type FakeApi, type FakeIssuer, fakeApi, fakeIssuer } from './servers.ts';
 
 // The issuer here is a local endpoint that mints for whoever asks; test/e2e/run.test.ts has the real one.

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { JsonObject } from '@bulla/verifier/envelope';
+import { githubClaims, OutsideIssuer } from './federation.ts';
 import { published } from './outside-server.ts';
-import { githubClaims, OutsideIssuer } from './outside-tokens.ts';
 
 /**
  * A loopback endpoint with the form of GitHub Actions': a GET with `audience` and the job's bearer token gives `{"value"}`;
