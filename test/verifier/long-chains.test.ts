@@ -4,15 +4,19 @@ import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { ApiWorld, audience, outcomeOf, readNote } from '../kit/api.ts';
 import { newSigner } from '../kit/log.ts';
 
-/** Every signature that is verified anywhere, proofs included. */
-const counted = vi.hoisted(() => ({ verifications: 0 }));
+/** Every signature that is verified anywhere, proofs included, and every public key that is imported. */
+const counted = vi.hoisted(() => ({ verifications: 0, imports: 0 }));
 vi.mock('node:crypto', async (importOriginal) => {
   const original = await importOriginal<typeof import('node:crypto')>();
   const verify = (...given: Parameters<typeof original.verify>): unknown => {
     counted.verifications += 1;
     return original.verify(...given);
   };
-  return { ...original, verify };
+  const createPublicKey = (...given: Parameters<typeof original.createPublicKey>): unknown => {
+    counted.imports += 1;
+    return original.createPublicKey(...given);
+  };
+  return { ...original, verify, createPublicKey };
 });
 
 const maxEnvelopeBytes = 12_288;
@@ -104,6 +108,22 @@ describe('the number of signatures verified', () => {
     const forged = world.envelope({}, mallory);
     expect(await outcome({ envelope: forged, holder: world.agent.signer })).toBe('mint_not_trusted');
   });
+});
+
+test('a key is checked once, however many envelopes name it', async () => {
+  const links = chain(3);
+  const sibling = hand(links[2] as Link, 10);
+  const wires = [links[3] as Link, links[2] as Link, sibling].map(({ envelope, holder }) =>
+    world.request({ envelope, signer: holder }),
+  );
+  const imports: number[] = [];
+  for (const wire of wires) {
+    const before = counted.imports;
+    expect(await outcomeOf(verifier.decide(wire, readNote()))).toBe('allow');
+    imports.push(counted.imports - before);
+  }
+  // Mint and first holder come from the log.
+  expect(imports).toEqual([2 + 3, 0, 1]);
 });
 
 describe('an envelope of 16 blocks', () => {

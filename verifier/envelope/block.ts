@@ -4,6 +4,7 @@ import type { Json, JsonObject } from '../json.ts';
 import { type PublicJwk, type PublicKey, parsePublicJwk, type Signer } from '../keys.ts';
 import { readClaims } from './claims.ts';
 import { type JwsProfile, parseJws, signJws, type UnverifiedJws } from './jws.ts';
+import type { ReadKey } from './known-keys.ts';
 import { depthRange, readNarrow, timeRange } from './root.ts';
 
 /** Claims of every block after the root: it may only take away, and name who holds the envelope next. */
@@ -35,7 +36,7 @@ const blockProfile: JwsProfile = { typ: 'bulla-block+jwt', members: [], optional
  *
  * @throws {Refusal} `envelope_claim_invalid`, `narrow_too_large`, `key_invalid` and the codes of `parseJws`.
  */
-export function parseBlock(compact: string): UnverifiedBlock {
+export function parseBlock(compact: string, readKey: ReadKey = parsePublicJwk): UnverifiedBlock {
   const jws = parseJws(compact, blockProfile);
   const reader = readClaims(jws.payload);
   const claims = {
@@ -47,7 +48,7 @@ export function parseBlock(compact: string): UnverifiedBlock {
     ...(reader.has('narrow') && { narrow: readNarrow(reader) }),
   };
   const confirmation = reader.object('cnf');
-  const holder = parsePublicJwk(confirmation.raw('jwk'));
+  const holder = readKey(confirmation.raw('jwk'));
   confirmation.finish();
   reader.finish();
   return { jws, claims, holder, mint: readMint(jws.header['kid']) };

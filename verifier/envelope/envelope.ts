@@ -3,6 +3,7 @@ import type { Json } from '../json.ts';
 import { limits } from '../limits.ts';
 import { linkOf, parseBlock, type UnverifiedBlock } from './block.ts';
 import { holderOf } from './holder.ts';
+import type { ReadKey } from './known-keys.ts';
 import { parseRoot, type RootClaims, type UnverifiedRoot } from './root.ts';
 
 /**
@@ -39,7 +40,7 @@ export interface InspectedEnvelope {
  * @throws {Refusal} `envelope_too_large`, `envelope_malformed`, `envelope_widened`, `envelope_link_wrong`,
  *   `narrow_too_large` and the codes of `parseRoot` and `parseBlock`.
  */
-export function parseEnvelope(text: string): UnverifiedEnvelope {
+export function parseEnvelope(text: string, readKey?: ReadKey): UnverifiedEnvelope {
   if (text.length > limits.maxRaisedEnvelopeBytes) {
     throw new Refusal('envelope_too_large', 'envelope is too large');
   }
@@ -58,7 +59,7 @@ export function parseEnvelope(text: string): UnverifiedEnvelope {
   };
   let end = first.length;
   for (const part of rest) {
-    const block = parseBlock(part);
+    const block = parseBlock(part, readKey);
     if (block.claims.prev !== linkOf(text.slice(0, end))) {
       throw new Refusal('envelope_link_wrong', 'a block does not follow the bytes before it');
     }

@@ -5,6 +5,7 @@ import { revokedKey } from '../log/records.ts';
 import type { BlockClaims } from './block.ts';
 import { parseEnvelope, type UnverifiedEnvelope } from './envelope.ts';
 import { type UnverifiedJws, verifyJws } from './jws.ts';
+import { createKnownKeys } from './known-keys.ts';
 import type { RootClaims } from './root.ts';
 
 /**
@@ -52,6 +53,7 @@ export function createSignatureCache(capacity: number, maxBytes: number = Infini
   // INVARIANT: holds digests of texts whose every signature was verified. `prev` of a block was compared with the digest of
   // exactly the bytes before it, so where it is in here those bytes need no second look.
   const verified = new Set<string>();
+  const keys = createKnownKeys(capacity);
   let held = 0;
   const remember = (digest: string): void => {
     const [oldest] = verified;
@@ -69,12 +71,15 @@ export function createSignatureCache(capacity: number, maxBytes: number = Infini
     open: (text, digest, keyOf) => {
       const known = opened.get(digest);
       if (known !== undefined) return known.envelope;
-      const parsed = parseEnvelope(text);
+      const parsed = parseEnvelope(text, keys.read);
       const firstNew = verified.has(digest)
         ? parsed.blocks.length
         : parsed.blocks.findLastIndex(({ claims }) => verified.has(claims.prev));
       const envelope = verifySignatures(parsed, keyOf, firstNew);
-      for (const { claims } of parsed.blocks) remember(claims.prev);
+      for (const { claims, holder } of parsed.blocks) {
+        remember(claims.prev);
+        keys.keep(holder);
+      }
       remember(digest);
       makeRoom(text.length);
       opened.set(digest, { envelope, bytes: text.length });
