@@ -25,9 +25,9 @@ beforeEach(async () => {
 });
 afterEach(async () => world.close());
 
-const form = (text: string): string => new URLSearchParams({ x: text }).toString().slice(2);
+const encoded = (text: string): string => new URLSearchParams({ x: text }).toString().slice(2);
 const basic = (id: string, text: string): string =>
-  `Basic ${Buffer.from(`${form(id)}:${form(text)}`).toString('base64')}`;
+  `Basic ${Buffer.from(`${encoded(id)}:${encoded(text)}`).toString('base64')}`;
 const credentials = { grant_type: ['client_credentials'], subject_token: [], subject_token_type: [] };
 
 async function post(

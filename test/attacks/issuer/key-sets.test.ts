@@ -1,6 +1,7 @@
 import type { LookupAddress } from 'node:dns';
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseOutsideJwk } from '@bulla/verifier/envelope';
 import { afterEach, describe, expect, test } from 'vitest';
 import { ExchangeWorld } from '../../kit/exchange.ts';
 import { OutsideIssuer } from '../../kit/federation.ts';
@@ -210,6 +211,7 @@ describe('keys of an outside issuer', () => {
     expect(codes).toEqual(new Set(['subject_token_refused']));
     expect(world.server.asked).toEqual(['/.well-known/openid-configuration', '/.well-known/jwks']);
     expect((await world.exchange(world.github())).status).toBe(200);
+    await world.exchange(world.outside.token({ iss: world.server.url }, { kid: 'made-up-later' }));
     expect(world.server.asked).toHaveLength(2);
     world.issuer.ahead = 31;
     await world.exchange(world.outside.token({ iss: world.server.url }, { kid: 'made-up' }));
@@ -240,6 +242,37 @@ describe('keys of an outside issuer', () => {
     expect((await world.exchange(svid())).status).toBe(200);
     expect(world.server.asked).toEqual([]);
   });
+
+  const bundle = join(
+    process.env['BULLA_VECTORS'] ?? '../shared/vectors',
+    'oauth-events/spiffe/go-spiffe-spiffebundle_valid_1.json',
+  );
+  test.skipIf(!existsSync(bundle))(
+    'of a SPIFFE bundle that others made are those for JWT-SVIDs',
+    async () => {
+      const account = {
+        federations: [{ name: 'mesh', jwksFile: bundle, dangerouslyAllowPrivateAddresses: false }],
+      };
+      const world = await create({ account });
+      const domain = 'spiffe://local';
+      await world.trust({ name: 'mesh', profile: 'spiffe', issuer: domain, claims: { sub: `${domain}/a` } });
+      const claims = { sub: `${domain}/a`, aud: world.binding(), exp: world.now + 300 };
+      const svid = world.outside.token(claims, { kid: 'C6vs25welZOx6WksNYfbMfiw9l96pMnD' });
+      expect((await world.exchange(svid)).code).toBe('federation_keys_changed');
+      const { keys } = JSON.parse(readFileSync(bundle, 'utf8')) as { readonly keys: readonly unknown[] };
+      const { thumbprint } = parseOutsideJwk(keys[1]);
+      const told = world.issuer.lines.filter(({ event }) => event === 'federation.keys_changed');
+      expect(told).toMatchObject([{ unpinned: thumbprint }]);
+      await world.trust({
+        name: 'mesh',
+        profile: 'spiffe',
+        issuer: domain,
+        keys: [thumbprint],
+        claims: { sub: `${domain}/a` },
+      });
+      expect((await world.exchange(svid)).code).toBe('federation_token_invalid');
+    },
+  );
 
   test('of a SPIFFE trust without configured place cannot be had', async () => {
     const world = await create();
