@@ -42,13 +42,19 @@ export async function readAnswer(config: AgentConfig, url: URL, init: RequestIni
 /** Reads a body as text; undefined where it is longer than `maxBytes`. */
 export async function readCapped(response: Response, maxBytes: number): Promise<string | undefined> {
   const chunks: Uint8Array[] = [];
+  const reader = response.body?.getReader();
   let size = 0;
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length;
-    if (size > maxBytes) return undefined;
-    chunks.push(chunk);
+  for (;;) {
+    const chunk = await reader?.read();
+    if (chunk?.value === undefined) return Buffer.concat(chunks).toString('utf8');
+    size += chunk.value.length;
+    if (size > maxBytes) {
+      // Not waited for: of a clone it ends only when the other half is cancelled too.
+      reader?.cancel().catch(() => undefined);
+      return undefined;
+    }
+    chunks.push(chunk.value);
   }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 export function parse(text: string | undefined): Json | undefined {

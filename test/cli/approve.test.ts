@@ -63,8 +63,14 @@ function payments(): Hono {
 const call = (...more: readonly string[]): string[] => [
   'call',
   `${origin}/payments`,
-  ...['--agent', agent.id, '--key', agent.file],
-  ...['-H', 'content-type: application/json', '-d', '{"amount":6000}'],
+  '--agent',
+  agent.id,
+  '--key',
+  agent.file,
+  '-H',
+  'content-type: application/json',
+  '-d',
+  '{"amount":6000}',
   ...more,
 ];
 
