@@ -16,7 +16,7 @@ import { createSigner, generatePrivateJwk, type PrivateJwk, type Signer } from '
 import { createProof, type JsonObject, signJws } from '@bulla/verifier/envelope';
 import { type PolicySetDocument, policySetDigest } from '@bulla/verifier/policy';
 import { notesPolicy } from './api.ts';
-import { observe } from './leaks.ts';
+import { observe, rememberWord } from './leaks.ts';
 import { createLedger, type Ledger, type Party } from './log.ts';
 
 export const audience = 'https://api.example';
@@ -198,6 +198,9 @@ export class IssuerWorld {
       form.delete(name);
       for (const each of value) form.append(name, each);
     }
+    for (const secret of [form.get('client_secret'), passwordOf(change.headers?.['authorization'])]) {
+      if (secret !== null) rememberWord(secret, 'a client secret');
+    }
     const proof = change.proof ?? this.proof(change.proofSigner ?? client.signer, change.proofChange);
     return this.issuer.app.request(`${this.base}/oauth/token`, {
       method: 'POST',
@@ -220,6 +223,14 @@ export class IssuerWorld {
       ...change,
     });
   }
+}
+
+/** Of HTTP Basic as OAuth has it. */
+function passwordOf(authorization = ''): string | null {
+  const [, text] = Buffer.from(authorization.replace(/^Basic /u, ''), 'base64')
+    .toString()
+    .split(':', 2);
+  return text === undefined ? null : new URLSearchParams(`x=${text}`).get('x');
 }
 
 export interface TokenChange {

@@ -1,29 +1,36 @@
+import { ChildProcess } from 'node:child_process';
 import crypto, { type KeyObject } from 'node:crypto';
 import { ServerResponse } from 'node:http';
 import { syncBuiltinESMExports } from 'node:module';
 
 /**
- * Watches for secrets in what leaves the process. Whatever is signed as an envelope, a proof or a client assertion, and
- * every private key that is made or read, is remembered by its unguessable part; every HTTP response (body and header
- * fields) and every line of output is searched for them, as are receipts, refusals and log lines that the kit hands over.
+ * Watches for secrets in what leaves the process. Whatever is signed as an envelope, a proof, an approval, a client
+ * assertion or an outside token, every private key that is made or read, every token that a child process is given by its
+ * environment, and every client secret that a kit names, is remembered by its unguessable part. Every HTTP response (body
+ * and header fields), every line of output and whatever a child process prints into a pipe is searched for them, as are
+ * receipts, refusals and log lines that the kit hands over.
  *
- * Does NOT see inside other processes, nor a secret that was cut in two or encoded once more.
+ * Does NOT know what other processes make for themselves, nor a secret that was cut in two or encoded once more.
  */
 interface Watch {
   readonly secrets: Map<string, string>;
+  /** Of any form, so looked for everywhere in a text. */
+  readonly words: Map<string, string>;
   readonly leaks: string[];
 }
 
 const name = Symbol.for('bulla.leaks');
 const shared = globalThis as { [name]?: Watch };
-const watch: Watch = (shared[name] ??= { secrets: new Map(), leaks: [] });
+const watch: Watch = (shared[name] ??= { secrets: new Map(), words: new Map(), leaks: [] });
 
 /** `typ` of the statements that are worth something to a thief; entries of the log are not. */
 const secretTypes = new Map([
   ['bulla+jwt', 'an envelope'],
   ['bulla-block+jwt', 'a block'],
   ['dpop+jwt', 'a proof'],
+  ['bulla-approval+jwt', 'an approval'],
   ['JWT', 'an assertion'],
+  ['at+jwt', 'an outside token'],
 ]);
 const signingInput = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/u;
 /** Shorter runs are no secret of ours: a private key has 43 characters, a signature 86. */
@@ -54,6 +61,11 @@ function typeOf(header: string): string {
   }
 }
 
+/** A secret that somebody chose, such as a client secret. Under 16 characters it is a word of any text. */
+export function rememberWord(secret: string, kind: string): void {
+  if (secret.length >= 16) watch.words.set(secret, kind);
+}
+
 function rememberKey(jwk: unknown): void {
   const { d } = (jwk ?? {}) as { readonly d?: unknown };
   if (typeof d === 'string') remember(d, 'a private key');
@@ -63,11 +75,13 @@ function rememberKey(jwk: unknown): void {
 export function observe(where: string, output: unknown): void {
   const text = asText(output);
   if (text === undefined) return;
-  for (const [candidate] of withoutToken(text).matchAll(candidates)) {
-    const kind = watch.secrets.get(candidate);
-    // Which one it was would be one more place where it is shown.
+  const searched = withoutToken(text);
+  // Which one it was would be one more place where it is shown.
+  const found = (kind: string | undefined): void => {
     if (kind !== undefined) watch.leaks.push(`${where} holds ${kind}`);
-  }
+  };
+  for (const [candidate] of searched.matchAll(candidates)) found(watch.secrets.get(candidate));
+  for (const [word, kind] of watch.words) found(searched.includes(word) ? kind : undefined);
 }
 
 function asText(output: unknown): string | undefined {
@@ -109,12 +123,12 @@ type Method = (this: unknown, ...args: unknown[]) => unknown;
 function wrap(
   target: object,
   method: string,
-  around: (call: () => unknown, args: readonly unknown[]) => unknown,
+  around: (call: () => unknown, args: readonly unknown[], self: unknown) => unknown,
 ): void {
   const methods = target as Record<string, Method>;
   const original = methods[method] as Method;
   methods[method] = function wrapped(this: unknown, ...args: unknown[]) {
-    return around(() => original.apply(this, args), args);
+    return around(() => original.apply(this, args), args, this);
   };
 }
 
@@ -187,8 +201,35 @@ function watchOutputs(): void {
   }
 }
 
+/** What a program is given to show to a helper or to its CI, and to nobody else. */
+const tokenVariable = /^(?:BULLA_|ACTIONS_ID_TOKEN_REQUEST_)\w*TOKEN=(?<token>.+)$/u;
+
+function watchChildren(): void {
+  wrap(ChildProcess.prototype, 'spawn', (call, [options], child) => {
+    const { envPairs = [] } = options as { readonly envPairs?: readonly string[] };
+    for (const pair of envPairs) {
+      rememberWord(tokenVariable.exec(pair)?.groups?.['token'] ?? '', "a child's token");
+    }
+    const result = call();
+    const { stdout, stderr } = child as ChildProcess;
+    for (const stream of [stdout, stderr]) {
+      if (stream !== null) watchPushes(stream);
+    }
+    return result;
+  });
+}
+
+/** As it arrives: a listener of its own would set the stream flowing. */
+function watchPushes(stream: object): void {
+  wrap(stream, 'push', (call, [chunk]) => {
+    observe('the output of a child process', chunk);
+    return call();
+  });
+}
+
 /** Once for each process. */
 export function startWatching(): void {
+  watchChildren();
   watchSecrets();
   watchOutputs();
 }

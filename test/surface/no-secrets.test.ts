@@ -1,15 +1,22 @@
-import type { webcrypto } from 'node:crypto';
+import { spawn } from 'node:child_process';
+import { randomBytes, type webcrypto } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { createSigner, generatePrivateJwk } from '@bulla/verifier';
+import { approvalRequest, readApprovalRequest, signApproval } from '@bulla/verifier/envelope';
 import { Hono } from 'hono';
 import { SignJWT } from 'jose';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { ApiWorld } from '../kit/api.ts';
+import { startIdp } from '../kit/idp.ts';
+import { IssuerWorld } from '../kit/issuer.ts';
 import { observe, takeLeaks } from '../kit/leaks.ts';
 
 // No body, header or log line of the test run holds an envelope, a proof or a private key made in it: `leak-gate.ts`
 // looks in every test file. Here leaks are planted, to show that it finds them.
+
+const secret = 'of 100% the old kind+';
 
 let world: ApiWorld;
 let envelope: string;
@@ -53,6 +60,56 @@ describe('a planted leak is found', () => {
     const app = new Hono().get('/', (c) => c.json({ detail: `no such token: ${envelope}` }));
     await app.request('/');
     expect(takeLeaks()).toContain('a response holds an envelope');
+  });
+
+  test('an approval in a log line', () => {
+    const body = new Uint8Array();
+    const request = { method: 'GET', url: 'https://api.example/notes/1', body, envelope };
+    const signer = createSigner(generatePrivateJwk());
+    const shown = readApprovalRequest(approvalRequest(request));
+    const approval = signApproval(shown, { signer, now: world.now });
+    observe('a log line', `spent ${approval}`);
+    expect(takeLeaks()).toContain('a log line holds an approval');
+  });
+
+  test('an outside token in a problem body', async () => {
+    const idp = await startIdp();
+    const token = await idp.accessToken('reports-agent');
+    await idp.close();
+    expect(takeLeaks()).toEqual([]);
+    const problem = { type: 'about:blank', detail: `not trusted: ${token}` };
+    const app = new Hono().get('/', (c) => c.json(problem, 400));
+    await app.request('/');
+    expect(takeLeaks()).toContain('a response holds an outside token');
+  });
+
+  test.each([
+    ['in the form', { form: { client_secret: [secret] } }],
+    [
+      'in the header field',
+      { headers: { authorization: `Basic ${btoa(`agent:${encodeURIComponent(secret)}`)}` } },
+    ],
+  ])('a client secret that was sent %s', async (_, change) => {
+    const issuer = await IssuerWorld.create();
+    await issuer.token(change);
+    await issuer.remove();
+    expect(takeLeaks()).toEqual([]);
+    observe('a log line', JSON.stringify({ detail: `no agent with ${secret}` }));
+    expect(takeLeaks()).toEqual(['a log line holds a client secret']);
+  });
+
+  test('whatever a child process was given, and whatever is known here, in what it prints', async () => {
+    const token = randomBytes(16).toString('hex');
+    const program = 'console.log(process.env.BULLA_HELPER_TOKEN); console.error(process.argv[1])';
+    const child = spawn(process.execPath, ['-e', program, proof], { env: { BULLA_HELPER_TOKEN: token } });
+    const printed = { stdout: await text(child.stdout), stderr: await text(child.stderr) };
+    expect(printed).toEqual({ stdout: `${token}\n`, stderr: `${proof}\n` });
+    expect(new Set(takeLeaks())).toEqual(
+      new Set([
+        "the output of a child process holds a child's token",
+        'the output of a child process holds a proof',
+      ]),
+    );
   });
 
   test('on the console', () => {
