@@ -84,7 +84,7 @@ describe('an agent with a source', () => {
   });
   test('asks it again for each exchange, once', async () => {
     issuer.behaviour.nonce = 'n-1';
-    issuer.behaviour.claims = { exp: Math.floor(now()) + 1, iat: Math.floor(now()) - 60 };
+    issuer.behaviour.claims = { exp: Math.floor(now()) + 60, iat: Math.floor(now()) - 60 };
     let ahead = 0;
     const ports = { now: () => now() + ahead, fetch: globalThis.fetch };
     const agent = exchanging(githubActions(github.env), { ports });
@@ -92,7 +92,7 @@ describe('an agent with a source', () => {
     expect(issuer.requests).toHaveLength(2);
     expect(github.requests).toHaveLength(1);
     issuer.behaviour.claims = {};
-    ahead = 2;
+    ahead = 61;
     await agent.envelope();
     expect(github.requests).toHaveLength(2);
   });

@@ -148,8 +148,10 @@ export class Desk {
       readSecret: typed === undefined ? undefined : async () => typed.shift() ?? '',
       stopped: AbortSignal.abort(),
     });
+    // `bulla approve` is asked for an approval.
+    const asked = options.printsEnvelope === true || argv[0] === 'approve';
     for (const text of [stdout, stderr]) {
-      if (text !== stdout || options.printsEnvelope !== true) observe('the command line', text);
+      if (text !== stdout || !asked) observe('the command line', text);
       for (const secret of this.#secrets(options)) {
         if (text.includes(secret)) throw new Error(`${argv.join(' ')} printed a passphrase or a read token`);
       }

@@ -101,9 +101,12 @@ const answersWithSecrets: readonly (readonly string[])[] = [
   ['count', 'value'],
 ];
 
+/** What `spire-agent api fetch jwt` prints. */
+const spireAnswer = /^token\(\S+\):\n\t[\w.-]+\n/u;
+
 /** Without what belongs there: `access_token` of a token response (RFC 6749 section 5.1), and the answers above. */
 function withoutToken(text: string): string {
-  if (!text.startsWith('{')) return text;
+  if (!text.startsWith('{')) return text.replace(spireAnswer, '');
   try {
     const { access_token: _token, ...rest } = JSON.parse(text) as Record<string, unknown>;
     const names = Object.keys(rest).sort().join(' ');

@@ -16,7 +16,7 @@ import { observe, takeLeaks } from '../kit/leaks.ts';
 // No body, header or log line of the test run holds an envelope, a proof or a private key made in it: `leak-gate.ts`
 // looks in every test file. Here leaks are planted, to show that it finds them.
 
-const secret = 'of 100% the old kind+';
+const clientSecret = 'of 100% the old kind+';
 
 let world: ApiWorld;
 let envelope: string;
@@ -84,17 +84,17 @@ describe('a planted leak is found', () => {
   });
 
   test.each([
-    ['in the form', { form: { client_secret: [secret] } }],
+    ['in the form', { form: { client_secret: [clientSecret] } }],
     [
       'in the header field',
-      { headers: { authorization: `Basic ${btoa(`agent:${encodeURIComponent(secret)}`)}` } },
+      { headers: { authorization: `Basic ${btoa(`agent:${encodeURIComponent(clientSecret)}`)}` } },
     ],
   ])('a client secret that was sent %s', async (_, change) => {
     const issuer = await IssuerWorld.create();
     await issuer.token(change);
     await issuer.remove();
     expect(takeLeaks()).toEqual([]);
-    observe('a log line', JSON.stringify({ detail: `no agent with ${secret}` }));
+    observe('a log line', JSON.stringify({ detail: `no agent with ${clientSecret}` }));
     expect(takeLeaks()).toEqual(['a log line holds a client secret']);
   });
 
