@@ -54,6 +54,7 @@ export function acceptHanded(options: HandedOptions): { config: ProvingConfig; h
 
 /** @throws {AgentError} `envelope_malformed`. */
 export function inspectHanded(text: string): InspectedEnvelope {
+  if (typeof text !== 'string') throw new AgentError('envelope_malformed', 'the envelope is not text');
   try {
     return inspect(text);
   } catch (error) {

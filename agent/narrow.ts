@@ -2,6 +2,7 @@ import { limits, type Ports, type PublicJwk, Refusal, type Signer, systemPorts }
 import {
   type Allowance,
   inspect,
+  isJsonObject,
   type Json,
   narrowTo,
   parseAllowance,
@@ -77,17 +78,16 @@ export async function narrowEnvelope(
   requireHolder(before, holder);
   if (before.effective.exp <= now) throw new AgentError('envelope_expired', 'the envelope has expired');
   if (before.effective.depth === 0) throw new AgentError('envelope_sealed', 'the envelope is sealed');
-  const narrow = forbidsOf(narrowing, surroundings.schema);
-  const { next = holder.publicKey.jwk, expiresAt, audiences, depth, seal } = narrowing;
-  if (seal === true && depth !== undefined && depth !== 0)
-    throw invalid('`seal` and `depth` contradict each other');
+  const { next = holder.publicKey.jwk, only, forbids = [], expiresAt, audiences, ...more } = narrowing;
+  const depth = readDepth(more, before.effective.depth);
+  const narrow = forbidsOf(only, forbids, surroundings.schema);
   const { exp } = before.effective;
   const narrowed = refusing(() => {
     const longer = signBlock(
       envelope,
       {
         iat: now,
-        depth: seal === true ? 0 : (depth ?? before.effective.depth - 1),
+        depth,
         ...(expiresAt !== undefined && { exp: Math.min(readTime(expiresAt, now), exp) }),
         ...(audiences !== undefined && { aud: audiences }),
         ...(narrow.length > 0 && { narrow }),
@@ -104,7 +104,25 @@ export async function narrowEnvelope(
 
 const invalid = (message: string): AgentError => new AgentError('narrowing_invalid', message);
 
-function forbidsOf({ only, forbids = [] }: Narrowing, schema: SchemaSource | undefined): readonly Json[] {
+/** What is not known is refused: a misspelt member would leave what it was meant to take away. */
+function readDepth(
+  { depth, seal, ...unknown }: { readonly depth?: number; readonly seal?: unknown },
+  before: number,
+): number {
+  if (Object.keys(unknown).length > 0) throw invalid('the narrowing has an unknown member');
+  if (seal !== undefined && (seal !== true || (depth !== undefined && depth !== 0))) {
+    throw invalid('`seal` is `true` or absent, and goes with no `depth` but 0');
+  }
+  if (seal === true) return 0;
+  return depth === undefined ? before - 1 : depth;
+}
+
+function forbidsOf(
+  only: Only | undefined,
+  forbids: readonly Json[],
+  schema: SchemaSource | undefined,
+): readonly Json[] {
+  if (!Array.isArray(forbids)) throw invalid('`forbids` is not a list');
   if (only === undefined && forbids.length === 0) return [];
   if (schema === undefined) {
     throw new AgentError('schema_missing', 'give the schema that the limits are written for');
@@ -118,7 +136,9 @@ function forbidsOf({ only, forbids = [] }: Narrowing, schema: SchemaSource | und
   });
 }
 
-function readOnly({ max, ...rest }: Only): Allowance {
+function readOnly(only: unknown): Allowance {
+  if (!isJsonObject(only)) throw invalid('`only` is not an object');
+  const { max, ...rest } = only;
   if ('limits' in rest) throw invalid('`only` has an unknown member');
   return parseAllowance({ ...rest, ...(max !== undefined && { limits: max }) });
 }

@@ -1,15 +1,14 @@
 import {
   type AgentCode,
   AgentError,
-  fetchPolicySet,
   type Narrowing,
   type NarrowingSurroundings,
   narrowEnvelope,
   type Only,
 } from '@bulla/agent';
-import { type Access, type Signer, systemPorts } from '@bulla/verifier';
+import type { Access, Signer } from '@bulla/verifier';
 import { inspect, type Json, narrowTo } from '@bulla/verifier/envelope';
-import { type PolicySetDocument, policySetBytes, policySetDigest } from '@bulla/verifier/policy';
+import type { PolicySetDocument } from '@bulla/verifier/policy';
 import { describe, expect, test } from 'vitest';
 import { ApiWorld, audience, outcomeOf } from '../kit/api.ts';
 import { newSigner } from '../kit/log.ts';
@@ -278,6 +277,8 @@ describe('is refused before it is signed', () => {
   test.each<[string, Narrowing]>([
     ['a time that has passed', { expiresAt: world.now }],
     ['what is no time', { expiresAt: Number.NaN }],
+    ['a member that is none', { until: world.now + 9 } as never],
+    ['a seal that is not `true`', { seal: 'yes' } as never],
     ['a seal with a depth', { seal: true, depth: 1 }],
     ['`limits`, which is called `max` here', { only: { limits: { amount: 1 } } as never }],
   ])('%s', async (_, narrowing) => {
@@ -301,6 +302,52 @@ describe('is refused before it is signed', () => {
   });
 });
 
+describe('wrong inputs', () => {
+  const wrong: readonly unknown[] = [
+    null,
+    true,
+    0,
+    -1,
+    1.5,
+    Number.NaN,
+    '',
+    'x',
+    [],
+    [null],
+    {},
+    { a: 1 },
+    [[]],
+    2n,
+    () => 1,
+  ];
+  const members = ['next', 'only', 'forbids', 'expiresAt', 'audiences', 'depth'] as const;
+  const onlys = ['actions', 'resources', 'pathPrefix', 'max'] as const;
+  test.each(members)('of `%s` are refused with a code', async (member) => {
+    for (const value of wrong) {
+      if ((member === 'depth' && value === 0) || (member === 'forbids' && String(value) === '')) continue;
+      expect([member, value, await refused({ [member]: value } as never)]).toEqual([
+        member,
+        value,
+        'narrowing_invalid',
+      ]);
+    }
+  });
+  test.each(onlys)('of `only.%s` are refused with a code', async (member) => {
+    for (const value of wrong) {
+      expect([value, await refused({ only: { [member]: value } } as never)]).toEqual([
+        value,
+        'narrowing_invalid',
+      ]);
+    }
+  });
+  test('of envelopes are refused with a code', async () => {
+    for (const value of [undefined, ...wrong]) {
+      const code = (await failure(() => narrowEnvelope(value as never, { holder }, surroundings))).code;
+      expect([value, code]).toEqual([value, 'envelope_malformed']);
+    }
+  });
+});
+
 describe('the schema', () => {
   const only: Only = { actions: ['read'] };
   test('may be a policy set or the schema of one', async () => {
@@ -317,48 +364,5 @@ describe('the schema', () => {
     ['an unknown type', { '': { entityTypes: { A: { memberOfTypes: ['B'] } }, actions: {} } }],
   ])('is not %s', async (_, schema) => {
     expect(await refused({ only }, { ...surroundings, schema: schema as never })).toBe('schema_unusable');
-  });
-});
-
-describe('a policy set from the issuer', () => {
-  const digest = policySetDigest(document);
-  const issuer = 'https://issuer.example/a/acct_x';
-  const answering = (answer: () => Response) => {
-    const seen: { url: string; init: RequestInit | undefined }[] = [];
-    const fetch: typeof systemPorts.fetch = async (url, init) => {
-      seen.push({ url: String(url instanceof Request ? url.url : url), init });
-      return answer();
-    };
-    return { seen, location: { issuer, digest, readToken: 'token', ports: { fetch } } };
-  };
-  const good = () => new Response(new Uint8Array(policySetBytes(document)));
-
-  test('is fetched by its digest, with the read token, and without following redirects', async () => {
-    const { seen, location } = answering(good);
-    expect(await fetchPolicySet(location)).toEqual(document);
-    expect(seen[0]?.url).toBe(`${issuer}/policies/${digest}`);
-    expect(seen[0]?.init).toMatchObject({ redirect: 'manual', headers: { authorization: 'Bearer token' } });
-  });
-
-  test.each<[string, () => Response, AgentCode]>([
-    [
-      'another set',
-      () => new Response(new Uint8Array(policySetBytes({ ...document, policies: {} }))),
-      'schema_unusable',
-    ],
-    ['no set', () => new Response('{}'), 'schema_unusable'],
-    ['too much', () => new Response('x'.repeat(2_097_153)), 'schema_unusable'],
-    ['no', () => new Response('', { status: 401 }), 'schema_unusable'],
-    ['a redirect', () => Response.redirect('https://elsewhere.example', 302), 'schema_unusable'],
-    ['a fault', () => new Response('', { status: 503 }), 'issuer_unreachable'],
-  ])('is refused where the answer is %s', async (_, answer, code) => {
-    expect((await failure(() => fetchPolicySet(answering(answer).location))).code).toBe(code);
-  });
-
-  test('is never fetched over plain http', async () => {
-    const { location, seen } = answering(good);
-    const plain = { ...location, issuer: 'http://issuer.example/a/acct_x' };
-    expect((await failure(() => fetchPolicySet(plain))).code).toBe('config_invalid');
-    expect(seen).toEqual([]);
   });
 });
