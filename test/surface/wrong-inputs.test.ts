@@ -10,7 +10,9 @@ import {
 import { compilePolicySet, lintPolicySet, showPolicy } from '@bulla/verifier/authoring';
 import {
   canonicalJson,
+  checkOutsideToken,
   checkTokenProof,
+  checkUnboundToken,
   createProof,
   createPublicOrigins,
   decodeBase64url,
@@ -19,8 +21,11 @@ import {
   parseJson,
   parseJsonObject,
   parseJws,
+  parseOutsideJwk,
+  parseOutsideToken,
   readRequest,
   signBlock,
+  signMintBlock,
 } from '@bulla/verifier/envelope';
 import {
   apply,
@@ -142,6 +147,10 @@ const takers: Readonly<Record<'text' | 'bytes' | 'value', Readonly<Record<string
     cosign: (value) => cosign(value, signer),
     'follower.stop': (value) => follower.stop(value),
     readLock,
+    parseOutsideToken,
+    checkOutsideToken: (token) =>
+      checkOutsideToken(undefined, { token, jwk: signer.publicKey.jwk, account: '', jkt: '', now: 1 }),
+    checkUnboundToken: (token) => checkUnboundToken(undefined, { token, jwk: signer.publicKey.jwk, now: 1 }),
   },
   bytes: {
     parseJson,
@@ -152,6 +161,7 @@ const takers: Readonly<Record<'text' | 'bytes' | 'value', Readonly<Record<string
   },
   value: {
     parsePublicJwk,
+    parseOutsideJwk,
     createSigner,
     parseAuthorizationDetails,
     canonicalJson: (value) => canonicalJson([value, Symbol.iterator]),
@@ -162,6 +172,7 @@ const takers: Readonly<Record<'text' | 'bytes' | 'value', Readonly<Record<string
     'engine.validateNarrow': (value) => createEngine().validateNarrow(set, 'narrow', [value]),
     readRequest: (value) => readRequest(value, origins),
     signBlock: (next) => signBlock(envelope, { iat: 1, depth: 0, next }, signer),
+    signMintBlock: (next) => signMintBlock(envelope, { iat: 1, depth: 0, next }, signer),
     signEntry: (op) => signEntry({ seq: 0, time: 1, op }, signer),
     signRequest: (op) => signRequest({ ...draft, op }, signer),
   },
