@@ -125,14 +125,29 @@ describe('with an account, an issuer and an agent', () => {
     });
   });
 
-  test('fetch-api.ts decides as the Hono API does', async () => {
-    const api = start('fetch-api.ts');
+  test.each(['fetch-api.ts', 'express-api.ts'])('%s decides as the Hono API does', async (name) => {
+    const api = start(name);
     try {
       await api.printed(`api on ${env['API']}\n`);
       const [own, other] = await run('agent.ts');
       expect(own).toMatch(/: 200 /u);
       expect(other).toMatch(/: 403 /u);
       expect(await api.printed('deny GET /orders/2')).toContain('allow GET /orders/1\n');
+    } finally {
+      await stop(api);
+    }
+  });
+
+  test('mcp-server.ts decides each tool call of mcp-agent.ts', async () => {
+    const api = start('mcp-server.ts');
+    try {
+      await api.printed(`api on ${env['API']}\n`);
+      expect(await run('mcp-agent.ts')).toEqual([
+        expect.stringMatching(/^read_order done: .*order 1, read by prn_/u),
+        expect.stringMatching(/^read_order denied: .*own-team/u),
+        expect.stringMatching(/^create_order denied: .*agent-amount/u),
+      ]);
+      expect(await api.printed('deny order.create\n')).toContain('allow order.read\n');
     } finally {
       await stop(api);
     }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { policySetBytes } from '@bulla/verifier/policy';
@@ -83,6 +83,21 @@ describe('the packed verifier in an empty folder', () => {
     writeFileSync(path.join(folder, 'check.js'), program);
     const printed = JSON.parse(run(process.execPath, ['check.js'], folder)) as unknown;
     expect(printed).toEqual({ allowed: true, replayed: 'proof_replayed' });
+  });
+
+  test('opens every entry without a framework, but that of Hono', () => {
+    const { exports } = JSON.parse(readFileSync(path.join(root, 'verifier/package.json'), 'utf8')) as {
+      exports: object;
+    };
+    const entries = Object.keys(exports).map((entry) => entry.replace('.', '@bulla/verifier'));
+    const script = `for (const entry of ${JSON.stringify(entries)}) {
+      console.log(entry, await import(entry).then(() => 'open', (error) => error.code));
+    }`;
+    const opened = run(process.execPath, ['--input-type=module', '-e', script], folder).trim().split('\n');
+    const hono = '@bulla/verifier/hono';
+    expect(opened).toEqual(
+      entries.map((entry) => `${entry} ${entry === hono ? 'ERR_MODULE_NOT_FOUND' : 'open'}`),
+    );
   });
 
   test('hides its inner files', () => {

@@ -139,6 +139,17 @@ export function grantOf(extra: { readonly authInfo?: object | undefined }): Veri
   return granted(extra.authInfo ?? {}).grant;
 }
 
+/**
+ * An argument that must be there and be a string, for rows: `resource: (args) => ({ type: 'Note', id: textOf(args, 'id') })`.
+ *
+ * @throws {Refusal} `route_input_invalid`.
+ */
+export function textOf(input: JsonObject, name: string): string {
+  const value = Object.hasOwn(input, name) ? input[name] : undefined;
+  if (typeof value !== 'string') throw new Refusal('route_input_invalid', `no text argument \`${name}\``);
+  return value;
+}
+
 function routeOf({ path = '/mcp', stream, end }: McpTable): (method: string, path: string) => undefined {
   const mapped = new Set([
     'POST',

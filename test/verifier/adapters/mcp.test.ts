@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Verifier } from '@bulla/verifier';
 import { createProof } from '@bulla/verifier/envelope';
-import { grantOf, guardMcp, type McpCall, type McpTable } from '@bulla/verifier/mcp';
+import { grantOf, guardMcp, type McpCall, type McpTable, textOf } from '@bulla/verifier/mcp';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
@@ -34,6 +34,7 @@ const table: McpTable = {
         throw new Error('database password is hunter2');
       },
     },
+    show_note: { action: 'read', resource: (args) => note({ id: textOf(args, 'id') }) },
     time: 'public',
   },
   methods: {
@@ -308,6 +309,14 @@ describe('a tool call is one decision', () => {
     expect(again.headers['www-authenticate']).toMatch(/^DPoP /u);
     expect(tools.seen).toHaveLength(1);
   });
+
+  test.each([{}, { id: 1 }, { id: ['1'] }, { id: null }, JSON.parse('{"__proto__":{"id":"1"}}')])(
+    'that names its resource in text: %j is refused',
+    async (args: unknown) => {
+      const { raw, call } = await serveNotes();
+      expect((await raw('POST', '/mcp', call('show_note', args))).code).toBe('route_input_invalid');
+    },
+  );
 
   test('that fails without detail where the row throws', async () => {
     const { raw, call, onError, tools } = await serveNotes();
