@@ -35,7 +35,7 @@ export interface AccountConfig {
 }
 
 /** A secret that an agent may exchange. */
-export interface ClientSecretConfig {
+interface ClientSecretConfig {
   readonly agent: string;
   /** base64url SHA-256 of the secret's text. */
   readonly sha256: string;

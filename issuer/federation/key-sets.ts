@@ -14,7 +14,7 @@ import type { IssuerPorts } from '../ports.ts';
 import { createDocumentFetch, DocumentError, type FetchDocument } from './fetch-document.ts';
 
 /** One key of a key set. Published by the outside issuer, which makes it no key that counts: the log pins those. */
-export interface PublishedKey {
+interface PublishedKey {
   readonly id: string | undefined;
   readonly key: OutsideKey;
 }

@@ -3,8 +3,10 @@ import type { Party } from '../mint/party.ts';
 
 /** What every grant finds out: for whom an envelope is asked, on the strength of what, and what that is limited to. */
 interface Found {
-  /** Whose rate is charged: `agt_…` or `prn_…`. */
+  /** `agt_…` or `prn_…`. */
   readonly clientId: string;
+  /** Whose rate is charged, where that is not the client: who was handed an envelope must not spend the agent's. */
+  readonly rate?: string;
   /** `scope` of an outside token; undefined: it says nothing about scopes. */
   readonly tokenScope?: readonly string[] | undefined;
   /** Names to be taken in the store with the proof: what they stand for works once. */

@@ -36,7 +36,15 @@ export function credentialOfEnvelope(
   if (clientId !== undefined && clientId !== party) {
     throw new IssuerRefusal('subject_token_refused', '`client_id` is another than that of the envelope');
   }
-  return { kind: 'envelope', clientId: party, envelope: subjectToken, effective, useKeys: [], useUntil: 0 };
+  return {
+    kind: 'envelope',
+    clientId: party,
+    rate: `envelope/${root.jti}`,
+    envelope: subjectToken,
+    effective,
+    useKeys: [],
+    useUntil: 0,
+  };
 }
 
 /** None named: all that it has. */

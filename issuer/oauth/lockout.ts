@@ -1,7 +1,7 @@
 import { IssuerRefusal } from '../errors.ts';
 
 /** Who tries: the client that is named, and the key that signed the proof of the request. */
-export interface Guess {
+interface Guess {
   readonly clientId: string;
   readonly keyThumbprint: string;
 }

@@ -4,7 +4,7 @@ import { IssuerRefusal } from '../errors.ts';
 import { createLockout } from './lockout.ts';
 
 /** A secret as it was presented. */
-export interface PresentedSecret {
+interface PresentedSecret {
   /** `agt_…`. */
   readonly clientId: string;
   readonly secret: string;

@@ -58,8 +58,9 @@ export async function exchange(
 
   // 3. The credential holds, that key may come with it, and whom it stands for is active.
   const credential = await readCredential(account, parameters, proof, now);
+  await requireOwn(account, credential, proof, now);
   // Not before: a credential that somebody else has seen would do to spend the client's rate.
-  account.limitClient(credential.clientId);
+  account.limitClient(credential.rate ?? credential.clientId);
   account.limitAll('');
 
   // 4. What it asks for exists, and this issuer may mint for it.
@@ -70,7 +71,7 @@ export async function exchange(
     await mint.policySet(target),
   );
 
-  // 5. Assertion and proof work once, an unbound token for one key.
+  // 5. Assertion and proof work once.
   await spend(account, credential, proof, now);
 
   // 6. Minted on what the log says by now: the store may have taken a moment.
@@ -107,18 +108,26 @@ function targetOf({ mint }: Account, { resources }: TokenParameters, credential:
   );
 }
 
-async function spend(
+/** What is bound to no key belongs to the first that came with it. */
+async function requireOwn(
   { store }: Account,
-  { useKeys, useUntil, tie }: Credential,
-  { key, useKey, expiresAt }: RequestProof,
+  { tie }: Credential,
+  { key }: RequestProof,
   now: number,
 ): Promise<void> {
-  if (tie !== undefined && !(await store.tie(tie.name, key.thumbprint, tie.until, now))) {
-    throw new IssuerRefusal(
-      'subject_token_taken',
-      'subject token was exchanged by another key before: get a new one, and find out who that was',
-    );
-  }
+  if (tie === undefined || (await store.tie(tie.name, key.thumbprint, tie.until, now))) return;
+  throw new IssuerRefusal(
+    'subject_token_taken',
+    'subject token was exchanged by another key before: get a new one, and find out who that was',
+  );
+}
+
+async function spend(
+  { store }: Account,
+  { useKeys, useUntil }: Credential,
+  { useKey, expiresAt }: RequestProof,
+  now: number,
+): Promise<void> {
   const spent = await store.useOnce([...useKeys, useKey], Math.max(useUntil, expiresAt), now);
   if (spent.length === 0) return;
   throw spent.some((name) => useKeys.includes(name))
