@@ -9,6 +9,7 @@ import {
 } from '@bulla/verifier';
 import { compilePolicySet, lintPolicySet, showPolicy } from '@bulla/verifier/authoring';
 import {
+  approvalRequest,
   canonicalJson,
   checkOutsideToken,
   checkTokenProof,
@@ -17,13 +18,16 @@ import {
   createPublicOrigins,
   decodeBase64url,
   inspect,
+  parseApproval,
   parseAuthorizationDetails,
   parseJson,
   parseJsonObject,
   parseJws,
   parseOutsideJwk,
   parseOutsideToken,
+  readApprovalRequest,
   readRequest,
+  signApproval,
   signBlock,
   signMintBlock,
 } from '@bulla/verifier/envelope';
@@ -147,6 +151,7 @@ const takers: Readonly<Record<'text' | 'bytes' | 'value', Readonly<Record<string
     cosign: (value) => cosign(value, signer),
     'follower.stop': (value) => follower.stop(value),
     readLock,
+    parseApproval,
     parseOutsideToken,
     checkOutsideToken: (token) =>
       checkOutsideToken(undefined, { token, jwk: signer.publicKey.jwk, account: '', jkt: '', now: 1 }),
@@ -170,6 +175,14 @@ const takers: Readonly<Record<'text' | 'bytes' | 'value', Readonly<Record<string
     lintPolicySet: (value) => lintPolicySet(value, { groups: [], attributes: [] }),
     'engine.load': (value) => createEngine().load(value),
     'engine.validateNarrow': (value) => createEngine().validateNarrow(set, 'narrow', [value]),
+    readApprovalRequest,
+    'readApprovalRequest, members': (value) =>
+      readApprovalRequest({
+        ...approvalRequest({ method: 'GET', url: audience, envelope }),
+        method: value,
+        headers: value,
+      }),
+    signApproval: (value) => signApproval(value, { signer, now: world.now }),
     readRequest: (value) => readRequest(value, origins),
     signBlock: (next) => signBlock(envelope, { iat: 1, depth: 0, next }, signer),
     signMintBlock: (next) => signMintBlock(envelope, { iat: 1, depth: 0, next }, signer),
@@ -270,6 +283,14 @@ describe('decide lets nothing through', () => {
     const feed: Fed = (value) => {
       const { headers } = world.request({ envelope });
       return decide({ headers: headers.map((field) => (field[0] === name ? [name, value] : field)) });
+    };
+    const fields = wrong.filter(([what]) => what !== 'undefined');
+    expect(await surprises(feed, refused, fields)).toEqual([]);
+  });
+  test('with a wrong `bulla-approval` field', async () => {
+    const feed: Fed = (value) => {
+      const { headers } = world.request({ envelope });
+      return decide({ headers: [...headers, ['bulla-approval', value]] });
     };
     const fields = wrong.filter(([what]) => what !== 'undefined');
     expect(await surprises(feed, refused, fields)).toEqual([]);
