@@ -12,7 +12,10 @@ export function registerCall(program: BullaCommand): void {
     .command('call')
     .description('A curl that proves: exchange for an envelope, prove the request, send it.')
     .argument('<url>', 'absolute URL')
-    .requiredOption('--agent <id>', 'as whom: an agent (or a person) of the log')
+    .option(
+      '--agent <id>',
+      'as whom: an agent (or a person) of the log; not with an envelope that was handed over',
+    )
     .requiredOption('--key <key>', 'its key: a name in the home or a file')
     .option('--resource <url>', 'audience of the API (default: its origin with a slash)')
     .option('--issuer <url>', "issuer identifier (default: that of the home's account)")
@@ -70,7 +73,8 @@ async function openAgent(session: Session, given: Given, { origin }: URL): Promi
   const common = { key, origins: [origin], bindHeaders: given.list('bind'), ports };
   const file = given.text('envelope');
   const envelope = file === undefined ? undefined : readPrivateFile(file)?.trim();
-  if (envelope !== undefined && inspect(envelope).effective.exp > ports.now()) {
+  const handed = given.text('agent') === undefined;
+  if (envelope !== undefined && (handed || inspect(envelope).effective.exp > ports.now())) {
     return createAgent({ ...common, envelope });
   }
   return createAgent({

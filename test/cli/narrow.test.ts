@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { createAgent, generateKey } from '@bulla/agent';
-import { createSigner, type PrivateJwk } from '@bulla/verifier';
+import { createSigner, type PrivateJwk, systemPorts } from '@bulla/verifier';
 import { inspect, signRoot } from '@bulla/verifier/envelope';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type DocumentsApi, deskWithApi } from './api.ts';
@@ -64,6 +64,26 @@ describe('narrow', () => {
     expect(statSync(out).mode & 0o777).toBe(0o600);
     expect(inspect(readFileSync(out, 'utf8').trim()).blocks).toHaveLength(1);
     expect(await desk.failure(argv)).toBe('2 argument_invalid');
+  });
+
+  test('what was handed on is spent by `call`, to its end, without an issuer', async () => {
+    const file = desk.path('handed.txt');
+    const key = desk.write('helper-private.jwk', JSON.stringify(helper.privateJwk));
+    const only = ['--only-resource', 'Document::7', '--until', '1m', '--out', file];
+    await desk.run(narrow('--next', desk.path('helper.jwk'), ...only), { stdin: envelope });
+    const spend = (id: string): string[] => [
+      'call',
+      `${api.origin}/documents/${id}`,
+      '--envelope',
+      file,
+      '--key',
+      key,
+    ];
+    expect((await desk.run(spend('7'))).exit).toBe(0);
+    expect((await desk.run(spend('8'))).exit).toBe(7);
+    const ports = { ...systemPorts, now: () => systemPorts.now() + 61 };
+    const { exit, stdout } = await desk.run(['--json', ...spend('7')], { ports });
+    expect([exit, JSON.parse(stdout)]).toMatchObject([3, { error: { code: 'envelope_expired' } }]);
   });
 
   test.each<[string, () => string]>([
