@@ -8,7 +8,7 @@ import {
   parseOutsideJwk,
 } from '@bulla/verifier/envelope';
 import type { FederationRecord } from '@bulla/verifier/log';
-import type { AccountConfig, FederationConfig } from '../config.ts';
+import type { AccountConfig, FederationConfig } from '../account-config.ts';
 import { IssuerRefusal } from '../errors.ts';
 import type { IssuerPorts } from '../ports.ts';
 import { createDocumentFetch, DocumentError, type FetchDocument } from './fetch-document.ts';
