@@ -62,12 +62,16 @@ async function verify(session: Session, given: Given): Promise<void> {
         now: ledger.now(),
         maxEnvelopeBytes: limits.maxRaisedEnvelopeBytes,
       });
-      const { root, actors, holder } = checked;
+      const { actors, holder } = checked;
+      const { federated, ...claims } = checked.root;
+      // The outside token is a credential: it is not printed.
+      const root = { ...claims, ...(federated !== undefined && { federated: { trust: federated.trust } }) };
       session.output.result({ holds: true, audience, actors, holder, size: ledger.trust.size, root }, [
         `holds at ${audience}, as far as that can be said without a proof`,
         ...fields({
           'acts for': actors.join(' > '),
           holder,
+          'first key': [root.key, federated?.trust ?? root.vouched?.trust ?? ''].join(' ').trim(),
           expires: when(root.exp),
           'log size': ledger.trust.size,
         }),

@@ -91,6 +91,15 @@ describe('a federated envelope', () => {
     expect(await other.outcome(hers, undefined, other.job)).toBe('subject_not_active');
   });
 
+  test('ends when its key enters the log, for whomever', async () => {
+    const world = new FederatedWorld();
+    const envelope = world.envelope(world.federated());
+    expect(await world.outcome(envelope, undefined, world.job)).toBe('allow');
+    const subject = `agent/${world.agent.id}`;
+    world.ledger.do({ type: 'key.add', subject, key: world.job.publicKey.jwk }, [world.job]);
+    expect(await world.outcome(envelope, undefined, world.job)).toBe('holder_key_not_live');
+  });
+
   test('ends when its key is stopped by hand, though no log knows it', async () => {
     const world = new FederatedWorld();
     world.stops.add(`key/${world.job.publicKey.thumbprint}`);
