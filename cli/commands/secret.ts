@@ -85,7 +85,7 @@ function explain(line: ConfigLine): string[] {
     'put this line into `clientSecrets` of the account in the configuration of the issuer, and restart it:',
     `  ${JSON.stringify(line)}`,
     ...fields({ 'good until': line.notAfter === undefined ? undefined : when(line.notAfter) }),
-    'what comes of a secret is `vouched`: an admin must list what the agent may do on it (`agent.vouch`)',
+    'what comes of a secret is `vouched`: an admin must list what the agent may do on it: bulla admin agent vouch',
   ];
 }
 
