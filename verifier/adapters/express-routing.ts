@@ -60,6 +60,8 @@ function standsInTheWay({ route, handle }: Layer): boolean {
 interface Decided {
   /** `METHOD /path/:param`. */
   readonly name: string;
+  /** Raw, as sent. */
+  readonly path: string;
   readonly params: Readonly<Record<string, string>>;
 }
 
@@ -85,23 +87,27 @@ export function holdRoute(request: ExpressRequest, decided: Decided, refuse: () 
   });
 }
 
-function isNamed(request: ExpressRequest, route: unknown, { name }: Decided): boolean {
+function isNamed(request: ExpressRequest, route: unknown, { name, path }: Decided): boolean {
   const [method, pattern = ''] = name.split(' ');
-  const { path } = route as { readonly path: unknown };
   if (request.method !== method) return false;
-  const paths: readonly unknown[] = Array.isArray(path) ? path : [path];
-  return paths.some((one) => typeof one === 'string' && isPattern(pattern, request.baseUrl, one));
+  // What the mounts took away is raw text, and not of another path.
+  const base = segmentsOf(request.baseUrl);
+  const raw = segmentsOf(path);
+  if (!base.every((segment, index) => segment === raw[index])) return false;
+  const rest = segmentsOf(pattern).slice(base.length);
+  const own = (route as { readonly path: unknown }).path;
+  const paths: readonly unknown[] = Array.isArray(own) ? own : [own];
+  return paths.some((one) => typeof one === 'string' && isSame(rest, one));
 }
 
-/** `baseUrl` is the part of the raw path under which routers are mounted: the row matched that path, so it fits the row's first segments. */
-function isPattern(pattern: string, baseUrl: string, path: string): boolean {
-  const depth = baseUrl.split('/').length - 1;
-  const rest = pattern.split('/').slice(1 + depth);
-  const fits = pattern.split('/').slice(1, 1 + depth);
-  const base = baseUrl.split('/').slice(1);
-  if (!fits.every((part, index) => part.startsWith(':') || part === base[index])) return false;
-  const own = path.split('/').slice(1);
-  if (depth > 0 && rest.length === 0) return path === '/';
+function segmentsOf(path: string): string[] {
+  return path.split('/').slice(1);
+}
+
+/** `/` in a router is the whole path of its mount. */
+function isSame(rest: readonly string[], path: string): boolean {
+  if (rest.length === 0) return path === '/';
+  const own = segmentsOf(path);
   return rest.length === own.length && rest.every((part, index) => part === own[index]);
 }
 

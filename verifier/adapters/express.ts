@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { Refusal } from '../errors.ts';
 import { type ExpressGuard, type ExpressRequest, holdRoute, requireLeading } from './express-routing.ts';
 import { contentOf, firstValues, keepGranted } from './granted.ts';
-import { type Decider, decideFound, type HttpOptions, problemOf, type RouteRow } from './http.ts';
+import { type Decider, decideFound, type HttpOptions, pathOf, problemOf, type RouteRow } from './http.ts';
 import { receive, sendAnswer } from './node-request.ts';
 import type { Answer } from './problem.ts';
 import { compileRoutes } from './routes.ts';
@@ -53,9 +53,10 @@ export function guard<Grant>(
       keepGranted(request, { grant, request: mapped });
       Object.defineProperty(request, 'query', { value: firstValues(mapped.query), writable: true });
     }
-    holdRoute(request, { name, params: found.params }, () => {
+    holdRoute(request, { name, path: pathOf(request.originalUrl), params: found.params }, () => {
       const refusal = new Refusal('route_unmapped', 'another route than the row names would run');
-      sendAnswer(request, response, problemOf(refusal, verifier, options));
+      // A handler may have answered and passed on all the same.
+      if (!response.headersSent) sendAnswer(request, response, problemOf(refusal, verifier, options));
       return refusal;
     });
     return undefined;

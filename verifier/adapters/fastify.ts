@@ -49,6 +49,7 @@ export interface FastifyApp {
   hasRoute(route: { method: string; url: string }): boolean;
   decorateRequest(name: string, value: null): unknown;
   addHook(name: 'onReady', hook: () => Promise<void>): unknown;
+  addHook(name: 'onRoute', hook: (route: { method: string | string[]; url: string }) => void): unknown;
   addHook(
     name: 'onRequest',
     hook: (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>,
@@ -112,6 +113,7 @@ export function guard<Grant>(
         .send(answer.body);
     });
     app.addHook('preParsing', async (request) => payloadOf(contents.get(request)));
+    app.addHook('onRoute', requireOnce());
     app.addHook('onReady', async () => requireRoutes(app, table));
   };
   return Object.assign(plugin, { [Symbol.for('skip-override')]: true });
@@ -123,6 +125,17 @@ function requireFirst(app: FastifyApp): void {
   if (!app.printRoutes().startsWith('(empty tree)')) {
     throw new TypeError('guard: `await app.register(guard(…))` before the first route');
   }
+}
+
+/** Constraints (host, version) let two handlers have one method and URL; a row cannot say which it means. */
+function requireOnce(): (route: { method: string | string[]; url: string }) => void {
+  const seen = new Set<string>();
+  return ({ method, url }) => {
+    for (const one of [method].flat()) {
+      if (seen.has(`${one} ${url}`)) throw new TypeError(`guard: two routes \`${one} ${url}\``);
+      seen.add(`${one} ${url}`);
+    }
+  };
 }
 
 function requireRoutes(app: FastifyApp, table: FastifyTable): void {

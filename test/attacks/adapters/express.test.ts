@@ -142,6 +142,30 @@ describe('the route that runs is the one that was asked about', () => {
       '/orders/o1',
     ],
     [
+      'a URL that is rewritten to another mount',
+      { 'GET /api/orders/:id': row('read') },
+      (app, ran) => {
+        app.use((request, _, next) => {
+          request.url = '/admin/orders/o1';
+          next();
+        });
+        app.use('/admin', Router().get('/orders/:id', ran('other')));
+      },
+      '/api/orders/o1',
+    ],
+    [
+      "a URL that is rewritten to another's mount",
+      { 'GET /:tenant/orders/:id': row('read') },
+      (app, ran) => {
+        app.use((request, _, next) => {
+          request.url = '/evil/orders/o1';
+          next();
+        });
+        app.use('/:tenant', Router().get('/orders/:id', ran('other')));
+      },
+      '/acme/orders/o1',
+    ],
+    [
       'a method that is rewritten behind the guard',
       { 'GET /orders/:id': row('read') },
       (app, ran) => {
@@ -229,6 +253,18 @@ describe('the route that runs is the one that was asked about', () => {
     expect((await send('DELETE', path)).status).toBe(405);
   });
 
+  test('a handler that answers and passes on all the same leads to no other', async () => {
+    const { send, ran } = await site({ 'GET /orders/:id': row('read') }, (app, other) => {
+      app.get('/orders/:id', (_request, response, next) => {
+        response.send('answered');
+        setImmediate(next, 'route');
+      });
+      app.get('/orders/*rest', other('other'));
+    });
+    expect((await send('GET', '/orders/o1')).text).toBe('answered');
+    expect(ran).toEqual([]);
+  });
+
   test('HEAD runs a GET route by a row of its own, and GET does not', async () => {
     const { send, ran } = await site({ 'HEAD /orders/:id': row('read') }, (app, own) =>
       app.get('/orders/:id', own('own')),
@@ -299,7 +335,9 @@ describe('what stands before the guard fails every request', () => {
       },
     );
     expect((await send('GET', '/orders/o1')).code).toBe('internal_error');
-    expect(onError).toHaveBeenCalledWith(expect.any(TypeError));
+    expect(onError).toHaveBeenCalledWith(
+      new TypeError('guard: must be registered on the app itself, for all paths'),
+    );
     expect(ran).not.toHaveBeenCalled();
   });
 });

@@ -183,6 +183,14 @@ describe('`ready` fails', () => {
     await expect(app.ready()).rejects.toThrow('root instance');
   });
 
+  test('or the adding of a route, where constraints let two have one name', async () => {
+    const app = create();
+    await app.register(guard(verifier, table));
+    app.get('/orders/:id', () => 'ran');
+    const admin = () => app.get('/orders/:id', { constraints: { host: 'admin.example' } }, () => 'admin');
+    expect(admin).toThrow('two routes');
+  });
+
   test('where a row matches no route', async () => {
     const app = create();
     app.register(guard(verifier, { 'GET /typo': order }));
