@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { generateKey } from '@bulla/agent';
@@ -210,6 +210,40 @@ describe('the command', () => {
     const rest = stdout.slice(stdout.indexOf('} '));
     expect(rest).not.toMatch(/[A-Za-z0-9_-]{40}/u);
     expect(rest.endsWith('***')).toBe(true);
+  });
+
+  test('may print bytes of any kind, and a secret letter by letter', async () => {
+    const code = `
+      const { setTimeout: after } = require('node:timers/promises');
+      const token = process.env.BULLA_HELPER.split('/').pop();
+      (async () => {
+        process.stdout.write(Buffer.from([0xff, 0x00, 0xc3, 0x28]));
+        for (const letter of token + token.slice(0, 5)) {
+          process.stdout.write(letter);
+          await after(1);
+        }
+      })();
+    `;
+    const running = startCli(['run', ...fromGithub(), ...program(code)], github.env);
+    const chunks: Buffer[] = [];
+    running.child.stdout?.on('data', (chunk: Buffer) => chunks.push(chunk));
+    expect(await running.ended).toBe(0);
+    const bytes = Buffer.concat(chunks).toString('latin1');
+    expect(bytes).toMatch(/^\xff\0\xc3\(\*\*\*[\w-]{5}$/u);
+  });
+
+  test('may be given a Unix socket instead of a port', async () => {
+    const code = `
+      const { BULLA_SOCKET: socketPath, API_URL } = process.env;
+      const mode = (require('node:fs').statSync(require('node:path').dirname(socketPath)).mode & 0o777).toString(8);
+      require('node:http').get(API_URL + '/notes/7', { socketPath }, (response) => {
+        console.log(mode, response.statusCode, socketPath);
+      });
+    `;
+    const { stdout } = await runCli(['run', ...fromGithub(), '--socket', ...program(code)], github.env);
+    const [mode, status, socket = ''] = stdout.trim().split(' ');
+    expect([mode, status]).toEqual(['700', '200']);
+    expect(existsSync(path.dirname(socket))).toBe(false);
   });
 
   test('has its stdin, its exit code and its signals', async () => {
