@@ -25,7 +25,7 @@ export function registerCi(program: BullaCommand): void {
       .argument('<command...>', 'the command and its arguments, after `--`'),
   )
     .option('--until <time>', 'nothing is handed to the step after this long, such as 10m')
-    .example('bulla ci step --only-action deploy.read -- ./smoke-test.sh')
+    .example('bulla ci step --only-action status -- ./smoke-test.sh')
     .run(step);
 }
 

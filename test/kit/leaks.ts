@@ -103,10 +103,12 @@ const answersWithSecrets: readonly (readonly string[])[] = [
 
 /** What `spire-agent api fetch jwt` prints. */
 const spireAnswer = /^token\(\S+\):\n\t[\w.-]+\n/u;
+/** How a job asks its runner to hide a value. The runner takes the line out. */
+const maskLines = /^::add-mask::.*$/gmu;
 
 /** Without what belongs there: `access_token` of a token response (RFC 6749 section 5.1), and the answers above. */
 function withoutToken(text: string): string {
-  if (!text.startsWith('{')) return text.replace(spireAnswer, '');
+  if (!text.startsWith('{')) return text.replace(spireAnswer, '').replaceAll(maskLines, '');
   try {
     const { access_token: _token, ...rest } = JSON.parse(text) as Record<string, unknown>;
     const names = Object.keys(rest).sort().join(' ');
