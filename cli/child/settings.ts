@@ -39,7 +39,7 @@ const members = new Set([
 
 const invalid = (message: string): CliError => new CliError('run_config_invalid', message);
 
-/** @param fallback kind of source where none is named. @throws {CliError} `run_config_invalid`, `argument_invalid`. */
+/** @param fallback kind of source where neither one nor a key is named. @throws {CliError} `run_config_invalid`, `argument_invalid`. */
 export function readSettings(
   given: Given,
   env: Environment,
@@ -47,7 +47,7 @@ export function readSettings(
 ): RunSettings {
   const file = readConfig(given.text('config'));
   const key = given.text('key') ?? textOf(file, 'key');
-  const source = readSource(given, file, key === undefined ? fallback : undefined, env);
+  const source = readSource(given, file, key === undefined ? fallback : undefined);
   const outer = source?.kind === 'helper' ? (env['BULLA_AUDIENCE'] ?? '').split(' ') : [];
   const audience = either(given.list('audience'), textsOf(file, 'audience'), outer).filter(
     (each) => each !== '',
@@ -140,13 +140,10 @@ function readSource(
   given: Given,
   file: Document,
   fallback: 'github' | 'helper' | undefined,
-  env: Environment,
 ): RunSettings['source'] {
   const document = file['source'] ?? {};
   if (!isJsonObject(document)) throw invalid('`source` is not an object');
-  const named = given.text('source') ?? textOf(document, 'kind') ?? fallback;
-  const kind =
-    named ?? (env['BULLA_HELPER'] === undefined || given.text('key') !== undefined ? undefined : 'helper');
+  const kind = given.text('source') ?? textOf(document, 'kind') ?? fallback;
   if (kind === undefined) return undefined;
   const options: Record<string, unknown> = { ...document };
   for (const [option, member] of Object.entries(sourceOptions)) {

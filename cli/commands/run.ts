@@ -42,6 +42,7 @@ export function withHelperOptions(command: BullaCommand): BullaCommand {
 }
 
 async function run(session: Session, given: Given): Promise<number> {
-  const settings = readSettings(given, session.surroundings.env, undefined);
+  const { env } = session.surroundings;
+  const settings = readSettings(given, env, env['BULLA_HELPER'] === undefined ? undefined : 'helper');
   return runWithHelper(session, settings, given.rest(0));
 }
