@@ -6,7 +6,8 @@ import { logCodes } from './log/codes.ts';
  * Every way in which this package refuses. A code, once released, keeps its name and its meaning.
  *
  * `status`: HTTP status of the answer. `oauth`: `error` of RFC 6750 section 3.1, RFC 6749 section 5.2 or RFC 9449,
- * absent where none fits. What the caller can do about a code: `nextStep`. A refusal's message may be shown to the caller: it never quotes a token, key or claim value.
+ * absent where none fits. What the caller can do about a code: `nextStep`. A refusal's message may be shown to the caller: it
+ * never quotes a token, key or claim value.
  */
 export const codes: typeof requestCodes & typeof approvalCodes & typeof logCodes = {
   ...requestCodes,
