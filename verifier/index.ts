@@ -26,4 +26,5 @@ export {
   replayKey,
 } from './proof/replay.ts';
 export type { Reason, Receipt } from './receipt.ts';
-export { createVerifier, type Decision, type Verifier, type VerifierOptions } from './verify.ts';
+export type { Decision, Verifier, VerifierOptions } from './verifier.ts';
+export { createVerifier } from './verify.ts';

@@ -1,3 +1,4 @@
+import type { RouteOptions } from './access.ts';
 import type { SignedEnvelope } from './envelope/signatures.ts';
 import { Refusal } from './errors.ts';
 import { limits } from './limits.ts';
@@ -41,6 +42,29 @@ export function requireFresh(trust: TrustView, now: number, ...limitsSeconds: re
   if (!(trust.age(now) <= Math.min(...limitsSeconds))) {
     throw new Refusal('trust_stale', 'trust state is older than this route allows');
   }
+}
+
+/** What holds for every request to a route at one moment. `staleness`: seconds. */
+export interface Here {
+  readonly standing: AudienceStanding;
+  readonly staleness: number;
+}
+
+/**
+ * The API's record, and how old our knowledge may be for this route; it is no older.
+ *
+ * @throws {Refusal} `audience_not_active`, `policy_retired`, `trust_stale`.
+ */
+export function readHere(
+  trust: TrustView,
+  key: `audience/${string}`,
+  { stalenessSeconds = limits.defaultStalenessSeconds }: RouteOptions,
+  now: number,
+): Here {
+  const standing = readAudience(trust, key, now);
+  const staleness = Math.min(stalenessSeconds, standing.maxStalenessSeconds);
+  requireFresh(trust, now, staleness);
+  return { standing, staleness };
 }
 
 /**

@@ -6,78 +6,25 @@ import { createGrant, type Grant } from './grant.ts';
 import { createKeyring } from './keyring.ts';
 import { limits } from './limits.ts';
 import { audienceKey } from './log/records.ts';
-import type { TrustView } from './log/view.ts';
-import type { Next } from './next.ts';
 import { findParties, type Parties, requireVouched } from './parties.ts';
 import { type Clearance, createClearance, type Verdict } from './policy/clear.ts';
-import { type Ports, systemPorts } from './ports.ts';
+import { systemPorts } from './ports.ts';
 import { type CheckedProof, checkProof } from './proof/dpop.ts';
 import { createNonces, type Nonces } from './proof/nonce.ts';
-import type { ApprovalUse, ProofUse, ReplayStore } from './proof/replay.ts';
+import { type ApprovalUse, claimUse } from './proof/replay.ts';
 import { createPublicOrigins, readRequest } from './proof/request.ts';
-import { type Attempt, type Outcome, type Reason, type Receipt, writeReceipt } from './receipt.ts';
+import { type Attempt, type Outcome, type Receipt, writeReceipt } from './receipt.ts';
 import {
   type AudienceStanding,
-  readAudience,
+  type Here,
+  readHere,
   requireCurrentPolicy,
   requireFresh,
   requireHereAndNow,
   requireMintLease,
   requireNotRevoked,
 } from './standing.ts';
-
-/** What a verifier believes, answers for and remembers with. Nothing here has a default that weakens it. */
-export interface VerifierOptions {
-  /** The trust log to believe, `acct_…`: the hash of its genesis, so it certifies itself. */
-  readonly account: string;
-  /** What this API is called in the log (`audience.register`). */
-  readonly audience: string;
-  /** Every origin under which clients reach this API, e.g. `https://api.example`. Never taken from the request. */
-  readonly publicOrigins: readonly string[];
-  /** What is known of the log: a follower's `trust`. */
-  readonly trust: TrustView;
-  readonly replay: ReplayStore;
-  /**
-   * Told of every decision and refusal, before the caller is. If it throws, the caller gets `receipt_failed` whatever
-   * the outcome was: a decision that cannot be accounted for is not made.
-   */
-  readonly onReceipt?: (receipt: Receipt) => void;
-  /**
-   * Longest envelope taken. Default 7168 bytes, a root with about six blocks; 16 blocks want more, at most 12288. Every
-   * proxy on the way must let a header of that size pass. Node takes 16 KiB of headers in all (`maxHeaderSize`): with a
-   * proof (under 2 KiB) that leaves 2 KiB for the rest, beyond which it answers 431 by itself.
-   */
-  readonly maxEnvelopeBytes?: number;
-  readonly ports?: Pick<Ports, 'now'>;
-}
-
-/** The answer of the policy, with the receipt that was handed to `onReceipt`. */
-export type Decision =
-  | { readonly allowed: true; readonly grant: Grant; readonly receipt: Receipt }
-  | {
-      readonly allowed: false;
-      readonly reasons: readonly Reason[];
-      /** What could turn this into an allow. */
-      readonly next: Next;
-      readonly receipt: Receipt;
-    };
-
-/** Decides the requests of one API. */
-export interface Verifier {
-  /**
-   * Decides one request, from memory: nothing is fetched (law 3). A bad envelope or proof, stale knowledge and every
-   * failure are thrown; the policy's no is returned (adapters answer it as `policy_denied`).
-   *
-   * Does NOT route: that `access` fits the request is the adapter's word.
-   *
-   * @throws {Refusal} nothing else. The codes stand at the steps in verify.ts, `codes` says what each means. Beside them:
-   *   `internal_error` for whatever fails that is not a refusal, at any step (`cause` holds it); `receipt_failed` where
-   *   `onReceipt` throws, in place of an allow, a deny or another refusal.
-   */
-  decide(request: WireRequest, access: Access, route?: RouteOptions): Promise<Decision>;
-  /** Issues the `DPoP-Nonce` (RFC 9449 section 8) that goes with `proof_nonce_required`. */
-  readonly nonces: Nonces;
-}
+import type { Decision, Verifier, VerifierOptions } from './verifier.ts';
 
 /**
  * Makes the verifier of one API. Starts nothing and fetches nothing: the follower whose `trust` it reads does.
@@ -86,12 +33,6 @@ export interface Verifier {
  */
 export function createVerifier(options: VerifierOptions): Verifier {
   return new LocalVerifier(options);
-}
-
-/** What holds for every request to a route at one moment. `staleness`: seconds. */
-interface Here {
-  readonly standing: AudienceStanding;
-  readonly staleness: number;
 }
 
 const cachedEnvelopes = 16_384;
@@ -131,15 +72,9 @@ class LocalVerifier implements Verifier {
     const attempt: Attempt = { wire, access, route, now: this.#latest };
     try {
       attempt.now = this.#now();
-      const { allowed, reasons, next } = await this.#steps(attempt);
-      if (!allowed) {
-        return {
-          allowed,
-          reasons,
-          next: next ?? { do: 'ask_admin' },
-          receipt: this.#record(attempt, { outcome: 'deny', reasons }),
-        };
-      }
+      const verdict = await this.#steps(attempt);
+      const { allowed, reasons } = verdict;
+      if (!allowed) return { ...verdict, receipt: this.#record(attempt, { outcome: 'deny', reasons }) };
       const grant = grantOf(attempt);
       return { allowed, grant, receipt: this.#record(attempt, { outcome: 'allow', reasons }) };
     } catch (error) {
@@ -162,6 +97,7 @@ class LocalVerifier implements Verifier {
    */
   async #steps(attempt: Attempt): Promise<Verdict> {
     const { wire, access, route, now } = attempt;
+    const { trust, replay } = this.#options;
 
     // 1. The request has one reading, and carries one envelope and one proof.
     //    `request_method_refused`, `request_target_invalid`, `request_field_repeated`, `request_field_refused`,
@@ -172,7 +108,7 @@ class LocalVerifier implements Verifier {
 
     // 2. This API is registered, has a policy, and our knowledge is fresh.
     //    `audience_not_active`, `policy_retired`, `trust_stale`
-    const here = this.#requireHere(route, now);
+    const here = readHere(trust, this.#audience, route, now);
 
     // 3. The envelope has its exact form, each block takes away and is signed by the key before it (or the mint, for the
     //    same holder). The mint's key is in the log, whatever its standing; so is the first holder's, or the root carries
@@ -207,7 +143,7 @@ class LocalVerifier implements Verifier {
     // 11. Neither the proof nor any of the approvals was used before: claimed in one step, all or none.
     //     `proof_replayed`, `proof_time`, `proof_nonce_required`, `replay_quota_reached`, `replay_store_full`,
     //     `replay_store_unavailable`, `approval_replayed`, `approval_too_old`, `approval_quota_reached`
-    await this.#claim(approvals.length === 0 ? proof : { ...proof, approvals }, now);
+    await claimUse(replay, approvals.length === 0 ? proof : { ...proof, approvals }, now);
 
     // 12. The route says what is asked for.
     //     `route_input_invalid`, or any refusal that the route's own code throws; anything else it throws is `internal_error`
@@ -218,10 +154,10 @@ class LocalVerifier implements Verifier {
     // 13. Steps 2 and 4 to 8 once more, and who approved: what was taken away while store and route were asked is not given.
     //     The codes of those steps
     const answered = this.#now();
-    const { standing, staleness } = this.#requireHere(route, answered);
+    const { standing, staleness } = readHere(trust, this.#audience, route, answered);
     attempt.parties = requireInForce(this.#options, envelope, { standing, staleness, now: answered });
     requireVouched(envelope, attempt.parties, access.action);
-    attempt.approvers = requireApprovers(this.#options.trust, approvals, attempt.parties, answered);
+    attempt.approvers = requireApprovers(trust, approvals, attempt.parties, answered);
 
     // 14. The admins' policy allows, and no limit of a block, an agent or the route forbids: this is returned, not thrown.
     //     What has no clean answer is thrown: `policy_unavailable`, `policy_set_too_large`, `policy_invalid`,
@@ -257,28 +193,6 @@ class LocalVerifier implements Verifier {
     const approvals = checkApprovals(request, { account, proof, keyOf: this.#keyOf, now });
     requireApprovers(trust, approvals, parties, now);
     return approvals;
-  }
-
-  /** Step 11. */
-  async #claim(use: ProofUse, now: number): Promise<void> {
-    const { replay } = this.#options;
-    if (use.approvals !== undefined && replay.claimsApprovals !== true) {
-      throw new Refusal('replay_store_unavailable', 'replay store does not know approvals');
-    }
-    const claimed: unknown = await replay.claim(use, now);
-    if (claimed !== undefined)
-      throw new Refusal('replay_store_unavailable', 'replay store gave an answer it may not give');
-  }
-
-  #requireHere(route: RouteOptions, now: number): Here {
-    const { trust } = this.#options;
-    const standing = readAudience(trust, this.#audience, now);
-    const staleness = Math.min(
-      route.stalenessSeconds ?? limits.defaultStalenessSeconds,
-      standing.maxStalenessSeconds,
-    );
-    requireFresh(trust, now, staleness);
-    return { standing, staleness };
   }
 
   /**

@@ -40,12 +40,14 @@ interface Case {
   readonly now: number;
 }
 
-export interface Verdict {
-  readonly allowed: boolean;
-  readonly reasons: readonly Reason[];
-  /** Of a denial: what could turn it into an allow. */
-  readonly next?: Next;
-}
+export type Verdict =
+  | { readonly allowed: true; readonly reasons: readonly Reason[] }
+  | {
+      readonly allowed: false;
+      readonly reasons: readonly Reason[];
+      /** What could turn it into an allow. */
+      readonly next: Next;
+    };
 
 export interface Clearance {
   /**
@@ -109,13 +111,14 @@ export function createClearance(trust: TrustView): Clearance {
         if (fault !== undefined)
           throw new Refusal(fault.code, `policy could not be evaluated: ${fault.layer}`);
       }
-      const verdict = verdictOf(verdicts);
-      if (verdict.allowed) return verdict;
+      const allowed = verdicts.every((verdict) => verdict.allowed);
+      const reasons = reasonsOf(verdicts.filter((verdict) => verdict.allowed === allowed));
+      if (allowed) return { allowed, reasons };
       const declared = setsOf(asked.standing).flatMap((set) => approvalGroups(set, asked.action) ?? []);
       const wouldAllow = (counts: ReservedContext['approvals']): boolean =>
-        ask(asked, counts).every(({ allowed }) => allowed);
+        ask(asked, counts).every((verdict) => verdict.allowed);
       const groups = helpfulGroups(trust, declared, wouldAllow);
-      return { ...verdict, next: nextOf(asked, verdict.reasons, groups) };
+      return { allowed, reasons, next: nextOf(asked, reasons, groups) };
     },
   };
 }
@@ -235,19 +238,15 @@ function limitsOf({ envelope, parties, route }: Case): readonly LimitSource[] {
   return sources.filter(({ policies }) => policies.length > 0);
 }
 
-function verdictOf(verdicts: readonly EngineVerdict[]): Verdict {
-  const allowed = verdicts.every((verdict) => verdict.allowed);
-  const deciding = verdicts.filter((verdict) => verdict.allowed === allowed);
-  return {
-    allowed,
-    reasons: deciding.flatMap(({ reasons }) =>
-      reasons.map(({ layer, policyId, reason }) => ({
-        layer: layer === 'admin' ? 'admin' : layerOf(policyId),
-        policy: policyId,
-        ...(reason !== undefined && { reason }),
-      })),
-    ),
-  };
+/** Of the verdicts that went the way the decision fell. */
+function reasonsOf(verdicts: readonly EngineVerdict[]): readonly Reason[] {
+  return verdicts.flatMap(({ reasons }) =>
+    reasons.map(({ layer, policyId, reason }) => ({
+      layer: layer === 'admin' ? 'admin' : layerOf(policyId),
+      policy: policyId,
+      ...(reason !== undefined && { reason }),
+    })),
+  );
 }
 
 function layerOf(policyId: string): Reason['layer'] {

@@ -52,6 +52,21 @@ export interface ReplayStore {
   claim(use: ProofUse, now: number): void | Promise<void>;
 }
 
+/**
+ * Claims a use in a store that others may have written: one that does not know approvals is not asked for any, and one that
+ * answers instead of throwing has not claimed.
+ *
+ * @throws {Refusal} the codes of {@link ReplayStore.claim}.
+ */
+export async function claimUse(replay: ReplayStore, use: ProofUse, now: number): Promise<void> {
+  if (use.approvals !== undefined && replay.claimsApprovals !== true) {
+    throw new Refusal('replay_store_unavailable', 'replay store does not know approvals');
+  }
+  const claimed: unknown = await replay.claim(use, now);
+  if (claimed === undefined) return;
+  throw new Refusal('replay_store_unavailable', 'replay store gave an answer it may not give');
+}
+
 /** What the store in memory must be told. */
 export interface MemoryReplayOptions {
   /**
