@@ -1,5 +1,5 @@
 import { Refusal } from '@bulla/verifier';
-import { isJsonObject } from '@bulla/verifier/envelope';
+import { isJsonObject, type Json, parseContentJson } from '@bulla/verifier/envelope';
 
 /**
  * The content as JSON that every common parser reads in the same way. The API behind guard has a parser of its own: of two
@@ -7,31 +7,13 @@ import { isJsonObject } from '@bulla/verifier/envelope';
  *
  * @throws {Refusal} `route_input_invalid` for what is not JSON in UTF-8, has two members of one name, or is nested too deeply.
  */
-export function readJsonContent(content: Uint8Array): unknown {
-  let text: string;
-  let value: unknown;
+export function readJsonContent(content: Uint8Array): Json {
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content);
-    value = JSON.parse(text);
-  } catch {
-    throw new Refusal('route_input_invalid', 'content is not JSON');
+    return parseContentJson(content);
+  } catch (cause) {
+    if (!(cause instanceof Refusal)) throw cause;
+    throw new Refusal('route_input_invalid', `content: ${cause.message}`, { cause });
   }
-  // JSON.parse keeps the last of two equal names: then the text has more colons outside strings than the value has members.
-  const colons = text.replaceAll(/"(?:[^"\\]|\\.)*"/gu, '').split(':').length - 1;
-  if (countMembers(value, 0) !== colons) {
-    throw new Refusal('route_input_invalid', 'content has two members of one name');
-  }
-  return value;
-}
-
-const maxDepth = 64;
-
-function countMembers(value: unknown, depth: number): number {
-  if (depth > maxDepth) throw new Refusal('route_input_invalid', 'content is nested too deeply');
-  if (typeof value !== 'object' || value === null) return 0;
-  const items: readonly unknown[] = Object.values(value);
-  const own = Array.isArray(value) ? 0 : items.length;
-  return items.reduce((sum: number, item) => sum + countMembers(item, depth + 1), own);
 }
 
 /** RFC 6901 reference tokens of a pointer; undefined where it is none. */

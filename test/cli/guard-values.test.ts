@@ -28,6 +28,12 @@ describe('values of a row', () => {
     expect(await asked(body)).toMatchObject({ status: 400, outcome: 'route_input_invalid' });
   });
 
+  test('what no row reads may be any JSON', async () => {
+    const body =
+      '{"team":"blue","lines":[{"amount":1}],"big":123456789012345678901,"small":1e-9,"huge":1e300}';
+    expect((await asked(body)).outcome).toBe('allow');
+  });
+
   test.each([
     ['{"team":"blue","lines":[{"amount":"1"}]}'],
     ['{"team":"blue","lines":[{"amount":1.5}]}'],

@@ -20,6 +20,7 @@ import {
   inspect,
   parseApproval,
   parseAuthorizationDetails,
+  parseContentJson,
   parseJson,
   parseJsonObject,
   parseJws,
@@ -158,6 +159,7 @@ const takers: Readonly<Record<'text' | 'bytes' | 'value', Readonly<Record<string
     checkUnboundToken: (token) => checkUnboundToken(undefined, { token, jwk: signer.publicKey.jwk, now: 1 }),
   },
   bytes: {
+    parseContentJson,
     parseJson,
     parseJsonObject,
     parseEntryBundle: (value) => parseEntryBundle(value, 256),

@@ -23,6 +23,7 @@ export {
   isJsonObject,
   type Json,
   type JsonObject,
+  parseContentJson,
   parseJson,
   parseJsonObject,
 } from '../json.ts';
