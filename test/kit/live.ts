@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { type RunningIssuer, serveIssuer } from '@bulla/issuer';
-import { createVerifier, memoryReplay, type Signer } from '@bulla/verifier';
+import { createVerifier, memoryReplay, type Signer, type Verifier } from '@bulla/verifier';
 import { guard } from '@bulla/verifier/hono';
 import { createFollower, type Follower } from '@bulla/verifier/log';
 import type { PolicySetDocument } from '@bulla/verifier/policy';
@@ -16,6 +16,8 @@ export interface LiveOptions {
   readonly account?: (world: IssuerWorld) => Partial<IssuerWorld['config']['accounts'][number]>;
   /** The API is called in the log as it is reached, by its origin and a slash, and not `audience`. */
   readonly ownAudience?: boolean;
+  /** In place of the API of notes. */
+  readonly api?: (verifier: Verifier) => Hono;
 }
 
 /** A real issuer, and a real API of notes that follows its log, both on loopback. */
@@ -56,8 +58,15 @@ export async function startLive(options: LiveOptions = {}): Promise<Live> {
   await follower.ready;
   const apiOrigin = `http://127.0.0.1:${apiPort}`;
   const server = serve({
-    fetch: notesApi(world, follower, apiOrigin, options.ownAudience === true ? `${apiOrigin}/` : audience)
-      .fetch,
+    fetch: (options.api ?? notesApi)(
+      createVerifier({
+        account: world.ledger.account,
+        audience: options.ownAudience === true ? `${apiOrigin}/` : audience,
+        publicOrigins: [apiOrigin],
+        trust: follower.trust,
+        replay: memoryReplay({ processes: 1, startedAt: Date.now() / 1000 - 3600 }),
+      }),
+    ).fetch,
     port: apiPort,
     hostname: '127.0.0.1',
   });
@@ -92,14 +101,7 @@ export async function startLive(options: LiveOptions = {}): Promise<Live> {
  * `/notes/:id`: read with `GET`, written with `PUT`, in the folder `plans`; `DELETE` is in `secret`, which is closed to
  * all. `/plain/:id` likewise, where a plain RFC 9449 proof is enough.
  */
-function notesApi(world: IssuerWorld, follower: Follower, origin: string, name: string): Hono {
-  const verifier = createVerifier({
-    account: world.ledger.account,
-    audience: name,
-    publicOrigins: [origin],
-    trust: follower.trust,
-    replay: memoryReplay({ processes: 1, startedAt: Date.now() / 1000 - 3600 }),
-  });
+function notesApi(verifier: Verifier): Hono {
   const note = (folder: string) => (request: { param(name: string): string }) => ({
     type: 'Note',
     id: request.param('id'),
