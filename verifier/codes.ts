@@ -109,12 +109,14 @@ export const requestCodes = {
   federation_not_bound: {
     status: 401,
     oauth: 'invalid_token',
-    meaning: 'outside token does not name the holder key in `aud` or `nonce`',
+    meaning:
+      'outside token does not name the holder key in `aud` or `nonce`, or is bound and was called an access token',
   },
   federation_time: {
     status: 401,
     oauth: 'invalid_token',
-    meaning: 'outside token had expired at minting, or was not issued shortly before',
+    meaning:
+      'outside token had expired at minting, was not issued shortly before, or is from before the agent was resumed',
   },
   action_not_vouched: {
     status: 403,

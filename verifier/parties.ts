@@ -84,7 +84,8 @@ function requireFirstHolder(trust: TrustView, envelope: SignedEnvelope, agent: A
     throw new Refusal('federation_token_invalid', 'envelope carries no outside token');
   }
   const { account, iat: now } = root;
-  requireOutsideToken(record, envelope.outside, { account, jkt: firstHolder, now });
+  const since = agent?.record.resumedAt;
+  requireOutsideToken(record, envelope.outside, { account, jkt: firstHolder, now, since });
 }
 
 /** The trust under this name, in force and standing for this agent. */

@@ -48,7 +48,8 @@ export async function credentialOfOutsideToken(
   requireUnlogged(read, proof.key);
   const bound = grant.subjectTokenType !== 'access_token';
   const check = (record: FederationRecord | undefined, jwk: unknown, at: number): JsonObject => {
-    const subject = { token: grant.subjectToken, jwk, now: at };
+    const since = record && read(`agent/${record.agent}`)?.resumedAt;
+    const subject = { token: grant.subjectToken, jwk, now: at, since };
     return bound
       ? checkOutsideToken(record, { ...subject, account: log.account, jkt: proof.key.thumbprint })
       : checkUnboundToken(record, subject);

@@ -2,6 +2,7 @@ import { memoryReplay } from '@bulla/verifier';
 import { raiseLock } from '@bulla/verifier/log';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ApiWorld, notesPolicy, outcomeOf, readNote } from '../kit/api.ts';
+import { FederatedWorld } from '../kit/federation.ts';
 import { newSigner } from '../kit/log.ts';
 import { Doctored } from './doctored.ts';
 
@@ -112,6 +113,20 @@ describe('law 7: who comes back', () => {
     ledger.do({ type: 'agent.resume', agent: agent.id, keys: [agent.signer.publicKey.thumbprint] });
     expect(await world.outcome(old)).toBe('agent_not_active');
     expect(await world.outcome(world.envelope())).toBe('allow');
+  });
+
+  test('a re-enabled agent’s old outside tokens stay dead, whatever the mint makes of them', async () => {
+    const job = new FederatedWorld();
+    const { ledger, agent } = job;
+    const old = { ...job.federated() };
+    expect(await job.outcome(job.envelope(old), readNote(), job.job)).toBe('allow');
+    ledger.time = job.now;
+    ledger.do({ type: 'agent.suspend', agent: agent.id });
+    ledger.do({ type: 'agent.resume', agent: agent.id, keys: [] });
+    const epoch = { principal: 1, agent: 2 };
+    expect(await job.outcome(job.envelope({ ...old, epoch }), readNote(), job.job)).toBe('federation_time');
+    const fresh = job.federated({ iat: ledger.time });
+    expect(await job.outcome(job.envelope({ ...fresh, epoch }), readNote(), job.job)).toBe('allow');
   });
 
   test('what is revoked or deleted has no way back, and no name is used twice', () => {

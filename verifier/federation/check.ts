@@ -5,9 +5,11 @@ import type { FederationRecord } from '../log/records.ts';
 import { claimsMatch } from './claims.ts';
 import { type SignedOutsideToken, verifyOutsideToken } from './token.ts';
 
+const bindingScheme = 'bulla:';
+
 /** What an outside token must name, in `aud` or `nonce`, to be bound to a holder key: `bulla:<account>:<thumbprint>`. */
 export function bindingOf(account: string, jkt: string): string {
-  return `bulla:${account}:${jkt}`;
+  return `${bindingScheme}${account}:${jkt}`;
 }
 
 /** For whom and when. `now`: Unix seconds; of an envelope, the `iat` of its root. */
@@ -16,6 +18,14 @@ export interface BindingDemands {
   /** Thumbprint of the holder key. */
   readonly jkt: string;
   readonly now: number;
+  /** `resumedAt` of the agent's record: what was issued before does not come back with it (law 7). */
+  readonly since?: number | undefined;
+}
+
+/** An outside token, and the key that is said to have signed it. */
+interface OutsideSubject {
+  readonly token: string;
+  readonly jwk: unknown;
 }
 
 /**
@@ -30,7 +40,7 @@ export interface BindingDemands {
  */
 export function checkOutsideToken(
   record: FederationRecord | undefined,
-  { token, jwk, ...demands }: BindingDemands & { readonly token: string; readonly jwk: unknown },
+  { token, jwk, ...demands }: BindingDemands & OutsideSubject,
 ): JsonObject {
   const signed = verifyOutsideToken(token, jwk);
   requireOutsideToken(record, signed, demands);
@@ -42,11 +52,12 @@ export function checkOutsideToken(
  * stands on it is `key: "vouched"`: no verifier sees this token. Clients keep such tokens until they expire, so it may be as old
  * as `maxUnboundTokenLifeSeconds` lets it live.
  *
- * @throws {Refusal} as {@link checkOutsideToken}; `federation_not_bound` also for a profile whose tokens can be bound.
+ * @throws {Refusal} as {@link checkOutsideToken}; `federation_not_bound` also for a profile whose tokens can be bound, and for a
+ *   token that is bound or an ID token: whoever copied it would get rid of the binding.
  */
 export function checkUnboundToken(
   record: FederationRecord | undefined,
-  { token, jwk, now }: { readonly token: string; readonly jwk: unknown; readonly now: number },
+  { token, jwk, now, since }: Pick<BindingDemands, 'now' | 'since'> & OutsideSubject,
 ): JsonObject {
   const signed = verifyOutsideToken(token, jwk);
   const trusted = requireTrusted(record, signed);
@@ -56,7 +67,9 @@ export function checkUnboundToken(
   if (!audiencesOf(signed.claims).includes(trusted.audience)) {
     throw new Refusal('federation_claims_mismatch', 'outside token is meant for somebody else');
   }
+  requireUnbound(signed.claims);
   requireUnboundTimes(signed.claims, now);
+  requireSince(signed.claims, since);
   return signed.claims;
 }
 
@@ -68,11 +81,12 @@ export function checkUnboundToken(
 export function requireOutsideToken(
   record: FederationRecord | undefined,
   signed: SignedOutsideToken,
-  { account, jkt, now }: BindingDemands,
+  { account, jkt, now, since }: BindingDemands,
 ): void {
   const trusted = requireTrusted(record, signed);
   requireBound(trusted, signed.claims, bindingOf(account, jkt));
   requireTimes(trusted, signed.claims, now);
+  requireSince(signed.claims, since);
 }
 
 function requireTrusted(
@@ -136,6 +150,17 @@ function requireBound({ profile, audience }: FederationRecord, claims: JsonObjec
   }
 }
 
+/** Nobody takes a binding away by presenting the token as something else. A `nonce` is what ID tokens have (OpenID Connect Core 2). */
+function requireUnbound(claims: JsonObject): void {
+  const bound = audiencesOf(claims).some((name) => name.startsWith(bindingScheme));
+  if (bound || Object.hasOwn(claims, 'nonce')) {
+    throw new Refusal(
+      'federation_not_bound',
+      'outside token is bound, or an ID token: exchange it as what it is',
+    );
+  }
+}
+
 /** An odd `aud` names nobody. */
 function audiencesOf({ aud }: JsonObject): readonly string[] {
   if (typeof aud === 'string') return [aud];
@@ -174,4 +199,11 @@ function requireUnboundTimes({ iat, exp, nbf }: JsonObject, now: number): void {
   if (now + skew < iat || (nbf !== undefined && !(typeof nbf === 'number' && now + skew >= nbf))) {
     throw new Refusal('federation_time', 'outside token is not good yet');
   }
+}
+
+/** Comes after the times. A token that does not say when it was issued may be as old as its kind can be. */
+function requireSince({ iat, exp }: JsonObject, since: number | undefined): void {
+  const issued = typeof iat === 'number' ? iat : Number(exp) - limits.maxOutsideTokenLifeSeconds;
+  if (since === undefined || issued >= since) return;
+  throw new Refusal('federation_time', 'outside token is from before the agent was resumed');
 }

@@ -104,6 +104,8 @@ export interface AgentRecord {
   /** The owner's key that registered this agent or last resumed it, null where an admin did: the agent falls with it. */
   readonly adoptedWith: string | null;
   readonly adoptedSeq: number;
+  /** Time of the entry that last resumed it, absent until one did: outside tokens from before do not come back with it. */
+  readonly resumedAt?: number;
 }
 
 /** Which tokens of an outside issuer stand for which agent. */

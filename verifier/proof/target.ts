@@ -3,7 +3,8 @@ import { Refusal } from '../errors.ts';
 const pathBytes = /^\/[A-Za-z0-9\-._~!$&'()*+,;=:@/%]*$/u;
 /** Visible ASCII without `#`: clients send `[`, `]` and `|` raw in queries, and the digest covers whatever was sent. */
 const queryBytes = /^[\x21\x22\x24-\x7e]*$/u;
-const dotSegment = /\/\.{1,2}(?:\/|$)/u;
+/** With a parameter it is one too: servers of Java drop `;…` and then resolve `..`. */
+const dotSegment = /\/\.{1,2}(?:\/|;|%3b|$)/iu;
 const escape = /%([0-9A-Fa-f]{2})?/gu;
 const unreserved = /[A-Za-z0-9\-._~]/u;
 const accessTokenParameter = /(?:^|[&;])access_token(?:=|[&;]|$)/iu;
@@ -12,7 +13,7 @@ const accessTokenParameter = /(?:^|[&;])access_token(?:=|[&;]|$)/iu;
  * The path of a request or of an `htu`, made comparable: refused, not normalised, unless exactly one way to write it is
  * left. Percent-hex is folded to upper case, the only folding there is; case and trailing slash stay.
  *
- * @throws {Refusal} `request_target_invalid` for an empty or relative path, `//` at the start, dot segments, bytes outside RFC 3986,
+ * @throws {Refusal} `request_target_invalid` for an empty or relative path, `//` at the start, dot segments (`..;a` too), bytes outside RFC 3986,
  * `%2F`, `%5C`, `%00`, encoded unreserved characters (so `%2e` too) and broken percent-encoding.
  */
 export function canonicalPath(path: string): string {

@@ -28,6 +28,31 @@ describe('a stolen token', () => {
     expect((await world.exchange(world.github(), { signer: mallory })).code).toBe('federation_not_bound');
   });
 
+  test('that is bound to a key is not got loose by calling it an access token', async () => {
+    await trustIdp();
+    const audience = 'https://issuer.example';
+    for (const claims of [{ nonce: world.binding() }, { aud: [world.binding(), audience] }]) {
+      const token = world.machine({ ...claims, gty: undefined, iat: world.now - 5 });
+      const stolen = await world.exchange(token, { ...access, signer: mallory });
+      expect(stolen.code).toBe('federation_not_bound');
+      expect((await world.exchange(token, { type: 'id_token' })).status).toBe(200);
+    }
+  });
+
+  test('does not come back with an agent that was suspended on its account', async () => {
+    await trustIdp();
+    await world.trust();
+    const [machine, job] = [world.machine(), world.github()];
+    expect((await world.exchange(machine, { ...access, signer: mallory })).status).toBe(200);
+    await world.admin({ type: 'agent.suspend', agent: world.agent.id });
+    await world.admin({ type: 'agent.resume', agent: world.agent.id, keys: [] });
+    expect((await world.exchange(machine, { ...access, signer: mallory })).code).toBe('federation_time');
+    expect((await world.exchange(job)).code).toBe('federation_time');
+    const anew = { iat: world.now };
+    expect((await world.exchange(world.machine(anew), access)).status).toBe(200);
+    expect((await world.exchange(world.github(anew))).status).toBe(200);
+  });
+
   test('that is bound to none belongs to the key that came first, until it expires', async () => {
     await trustIdp();
     const token = world.machine();

@@ -230,6 +230,29 @@ describe('a JWT-SVID', () => {
   });
 });
 
+describe('a token from before its agent was resumed', () => {
+  const since = (at: number, record: Partial<FederationRecord>, claims: Change): string => {
+    const token = outside.token(githubClaims(binding, now, claims));
+    const demands = { token, jwk, account, jkt, now, since: at };
+    return codeOf(() => checkOutsideToken(recordOf(outside, record), demands));
+  };
+  const svid: Partial<FederationRecord> = {
+    profile: 'spiffe',
+    issuer: 'spiffe://prod.example',
+    claims: { sub: 'spiffe://prod.example/billing' },
+  };
+  const sub = 'spiffe://prod.example/billing';
+  test.each<[string, number, Partial<FederationRecord>, Change, string]>([
+    ['issued at that moment', now - 5, {}, {}, 'accepted'],
+    ['issued a second before', now - 4, {}, {}, 'federation_time'],
+    ['SPIFFE, with `iat`', now - 5, svid, { sub }, 'accepted'],
+    ['SPIFFE, that may be as old', now - 5, svid, { sub, iat: undefined }, 'federation_time'],
+    ['SPIFFE, that cannot be', now - 3500, svid, { sub, iat: undefined, exp: now + 100 }, 'accepted'],
+  ])('%s', (_name, at, record, claims, code) => {
+    expect(since(at, record, claims)).toBe(code);
+  });
+});
+
 describe('a token that cannot be bound', () => {
   const record: Partial<FederationRecord> = {
     profile: 'oidc',
@@ -254,6 +277,14 @@ describe('a token that cannot be bound', () => {
     ['of another kind of agent', {}, { agent_type: 'interactive' }, 'federation_claims_mismatch'],
     ['by another issuer', {}, { iss: 'https://tenant.auth0.example' }, 'federation_claims_mismatch'],
     ['distrusted', { status: 'distrusted' }, {}, 'federation_not_trusted'],
+    [
+      'that is bound, to whatever key',
+      {},
+      { aud: [binding, 'https://bulla.example'] },
+      'federation_not_bound',
+    ],
+    ['that is bound by its nonce', {}, { nonce: binding }, 'federation_not_bound'],
+    ['that is an ID token', {}, { nonce: 'n-0S6_WzA2Mj' }, 'federation_not_bound'],
     ['hours old', {}, { iat: now - 80_000, exp: now + 1000 }, 'accepted'],
     ['good for more than a day', {}, { iat: now - 10, exp: now + 86_400 }, 'federation_time'],
     ['without `iat`', {}, { iat: undefined }, 'federation_time'],

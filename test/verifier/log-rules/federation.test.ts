@@ -51,6 +51,12 @@ describe('federation.trust', () => {
     ['GitHub, no repository', { ...trust, claims: { ref: 'refs/heads/main' } }, loose],
     ['GitHub, an owner alone', { ...trust, claims: { repository: 'octo-org' } }, loose],
     ["GitHub's issuer as any other", { ...trust, profile: 'oidc' }, loose],
+    [
+      "GitHub's issuer of an enterprise as any other",
+      { ...trust, profile: 'oidc', issuer: `${trust.issuer}/octo-inc` },
+      loose,
+    ],
+    ["GitHub's issuer of an enterprise", { ...trust, issuer: `${trust.issuer}/octo-inc` }, 'accepted'],
     ['SPIFFE', spiffe, 'accepted'],
     [
       'SPIFFE, workloads alike',

@@ -76,6 +76,7 @@ export const agentRules: Rules<
       suspendedBy: null,
       epoch: agent.epoch + 1,
       keys: keepKeys(proposal, agent.keys, op.keys),
+      resumedAt: proposal.time,
       ...adopted,
     });
   },

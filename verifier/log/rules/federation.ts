@@ -32,6 +32,7 @@ export const federationRules: Rules<'federation.trust' | 'federation.distrust'> 
   },
 };
 
+/** An enterprise may have its own: with a slash and its name behind. */
 const githubIssuer = 'https://token.actions.githubusercontent.com';
 
 /**
@@ -44,7 +45,7 @@ function requireTight({ profile, issuer, claims, keys }: Operations['federation.
   if ((profile === 'spiffe') !== issuer.startsWith('spiffe://')) {
     throw new Refusal('rule_federation_loose', 'profile and issuer do not fit together');
   }
-  if (profile === 'oidc' && issuer === githubIssuer) {
+  if (profile === 'oidc' && (issuer === githubIssuer || issuer.startsWith(`${githubIssuer}/`))) {
     throw new Refusal('rule_federation_loose', 'GitHub Actions has a profile of its own');
   }
   if (profile === 'github' && !/^[^*/]+\/./u.test(textOf(repository))) {
