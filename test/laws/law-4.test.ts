@@ -97,6 +97,9 @@ describe('law 4: the replay store', () => {
       },
       'replay_store_unavailable',
     ],
+    ['answers `false`', () => false as never, 'replay_store_unavailable'],
+    ['answers `true`', async () => true as never, 'replay_store_unavailable'],
+    ['answers `null`', async () => null as never, 'replay_store_unavailable'],
   ])('that %s refuses', async (_, claim, code) => {
     expect(await outcomeOf(world.verifierWith({ replay: { claim } }).decide(request(), readNote()))).toBe(
       code,

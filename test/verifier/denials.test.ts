@@ -86,6 +86,12 @@ describe('where approvals would help', () => {
       do: 'ask_admin',
     });
   });
+  test('a group that was deleted is not named', async () => {
+    const fewer = new PaymentsWorld();
+    const paid = { amount: 101, envelope: fewer.api.envelope() };
+    fewer.api.ledger.do({ type: 'group.delete', group: 'finance' });
+    expect(await nextOf(fewer.api.decide(fewer.request(paid), payment(101)))).toEqual({ do: 'ask_admin' });
+  });
   test('during an overlap of sets, approvals are taken where one of them declares them', async () => {
     const changed = new PaymentsWorld();
     const { api } = changed;

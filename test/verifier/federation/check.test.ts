@@ -224,9 +224,9 @@ describe('a JWT-SVID', () => {
   test('of another trust domain, where the trust is in any workload', () => {
     const any = { ...record, claims: { sub: { like: 'spiffe://*' } } };
     expect(outcome(any, { ...svid, sub })).toBe('accepted');
-    expect(outcome(any, { ...svid, sub: 'spiffe://evil.example/billing' })).toBe(
-      'federation_claims_mismatch',
-    );
+    for (const other of ['spiffe://evil.example/billing', 'spiffe://prod.example.evil/billing']) {
+      expect(outcome(any, { ...svid, sub: other })).toBe('federation_claims_mismatch');
+    }
   });
 });
 

@@ -48,6 +48,19 @@ describe('a token', () => {
     expect(outcome(rsa, rsa.raw(header('PS256'), payload, 'RS256'))).toBe('federation_token_invalid');
     expect(outcome(rsa, rsa.raw(header('RS256'), payload, 'PS256'))).toBe('federation_token_invalid');
   });
+  test('an RSA signature has one length: a leading zero is not left out', () => {
+    // OpenSSL takes a PSS signature without it.
+    let [input, signature] = ['', Buffer.alloc(0)];
+    for (let id = 0; signature[0] !== 0 || id === 0; id += 1) {
+      const token = rsa.raw('{"alg":"PS256"}', JSON.stringify({ ...claims, jti: String(id) }), 'PS256');
+      input = token.slice(0, token.lastIndexOf('.'));
+      signature = Buffer.from(token.slice(input.length + 1), 'base64url');
+    }
+    expect(outcome(rsa, `${input}.${signature.toString('base64url')}`)).toBe('accepted');
+    expect(outcome(rsa, `${input}.${signature.subarray(1).toString('base64url')}`)).toBe(
+      'federation_token_invalid',
+    );
+  });
   test.each([
     ['without `typ`', { typ: undefined }, 'accepted'],
     ['of type JOSE', { typ: 'JOSE' }, 'accepted'],
