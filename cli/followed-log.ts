@@ -1,4 +1,4 @@
-import { type Ports, Refusal, systemPorts } from '@bulla/verifier';
+import { limits, type Ports, Refusal, systemPorts } from '@bulla/verifier';
 import {
   type Change,
   createFollower,
@@ -63,7 +63,7 @@ export class FollowedLog {
     const ports = options.ports ?? systemPorts;
     const size = options.offline === true ? undefined : await shownSize(options, ports);
     const entries: LedgerEntry[] = [];
-    const state = { answered: size === undefined, alarm: undefined as string | undefined };
+    const state = { answers: 0, alarm: undefined as string | undefined };
     const follower = createFollower({
       account: options.account,
       url: options.url,
@@ -73,11 +73,10 @@ export class FollowedLog {
       pollSeconds: 0.1,
       ports: {
         now: ports.now,
-        // The copy on the disk is ready at once; only an answer makes it a present one.
         fetch: async (input, init) => {
           if (options.offline === true) throw new CliError('log_unreachable', 'nobody is asked');
           const response = await ports.fetch(input, init);
-          state.answered ||= response.ok;
+          if (response.ok && isAboutLog(input)) state.answers += 1;
           return response;
         },
       },
@@ -90,6 +89,12 @@ export class FollowedLog {
       },
     });
     const log = new FollowedLog(options, ports, follower, entries);
+    // The copy on the disk is ready at once; only an answer that was taken in makes it a present one. One that was begun may
+    // not have been; one before the newest was.
+    const present = (): boolean =>
+      size === undefined ||
+      state.answers > 1 ||
+      (state.answers === 1 && log.age < limits.defaultStalenessSeconds);
     follower.start();
     try {
       const late = (): never => {
@@ -99,7 +104,7 @@ export class FollowedLog {
         });
       };
       await log.#within(follower.ready, late);
-      await log.until((trust) => state.answered && trust.size >= (size ?? 0), late);
+      await log.until((trust) => present() && trust.size >= (size ?? 0), late);
     } catch (error) {
       await follower.close();
       throw error;
@@ -172,6 +177,11 @@ export class FollowedLog {
       clearTimeout(timer);
     }
   }
+}
+
+/** Entries with their checkpoint, not a policy set. */
+function isAboutLog(input: string | URL | Request): boolean {
+  return new URL(input instanceof Request ? input.url : input).pathname.includes('/log/');
 }
 
 const shownSizeSeconds = 5;

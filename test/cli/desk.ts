@@ -53,6 +53,8 @@ export class Desk {
   env: Readonly<Record<string, string | undefined>> = {};
   issuer: RunningIssuer | undefined;
   url = '';
+  /** How far the issuer's clock is ahead, seconds. */
+  aheadSeconds = 0;
   #made = 0;
 
   /** Keys in the clear, so that tests which are not about keys do not stretch passphrases. */
@@ -67,7 +69,7 @@ export class Desk {
   async serve(): Promise<void> {
     const config = loadConfig(path.join(this.data, 'issuer.json'), {});
     this.issuer = await serveIssuer(config, {
-      now: systemPorts.now,
+      now: () => systemPorts.now() + this.aheadSeconds,
       randomBytes: (size) => crypto.getRandomValues(new Uint8Array(size)),
       log: () => undefined,
     });

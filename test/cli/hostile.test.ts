@@ -1,7 +1,8 @@
+import { setTimeout } from 'node:timers/promises';
 import { systemPorts } from '@bulla/verifier';
 import { createGroup, Ledger } from 'bulla/admin';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Desk, type Ran } from './desk.ts';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Desk, policySets, type Ran } from './desk.ts';
 
 let desk: Desk;
 let agent: string;
@@ -128,4 +129,24 @@ describe('an issuer that', () => {
 test('a checkpoint that is too old is not signed on', async () => {
   const ports = { ...systemPorts, now: () => systemPorts.now() + 120 };
   expect(await desk.failure(['suspend', agent], { ports })).toBe('5 log_stale');
+});
+
+test('a quiet while is no stale log, whatever the issuer answers first', async () => {
+  await desk.json('policy', 'publish', `${policySets}/orders-to-amount`, '--slot', 'orders');
+  const shown = async (): Promise<string> =>
+    (await fetch(`${desk.url}/a/${desk.account().account}/log/checkpoint`)).text();
+  const before = await shown();
+  desk.aheadSeconds = 120;
+  await vi.waitFor(async () => expect(await shown()).not.toBe(before), 5000);
+  const ports = {
+    now: () => systemPorts.now() + desk.aheadSeconds,
+    fetch: async (...[input, init]: Parameters<typeof fetch>) => {
+      const { pathname } = new URL(input instanceof Request ? input.url : input);
+      if (pathname.endsWith('/log/entries')) await setTimeout(200);
+      return systemPorts.fetch(input, init);
+    },
+  };
+  const { exit, stderr } = await desk.run(['suspend', agent], { ports });
+  expect(stderr).toBe('');
+  expect(exit).toBe(0);
 });
