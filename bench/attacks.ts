@@ -1,4 +1,11 @@
-import { createSigner, generatePrivateJwk, Refusal, type Verifier, type WireRequest } from '@bulla/verifier';
+import {
+  createSigner,
+  generatePrivateJwk,
+  Refusal,
+  type Signer,
+  type Verifier,
+  type WireRequest,
+} from '@bulla/verifier';
 import { encodeBase64url, type Json, signBlock } from '@bulla/verifier/envelope';
 import { allowed } from './decisions.ts';
 import { accessTo, policySet } from './policies.ts';
@@ -13,36 +20,45 @@ const plainAllow = 'allow.cold.plain';
 const chainAllow = 'allow.cold.chain';
 const narrowAllow = 'allow.cold.narrow';
 
+/** A block; where nothing is said the agent hands the envelope to itself. */
+interface Link {
+  readonly policies?: readonly Json[];
+  readonly depth?: number;
+  readonly next?: Signer;
+  readonly holder?: Signer;
+}
+
 /** Everything an attack needs: one API, and a verifier per row, so that no row warms another's caches. */
 class Target {
   readonly world: World = new World({ policy: policySet({ policies: 10, entities: 1 }) });
   readonly verifier: Verifier = this.world.verifier();
 
-  /** A root and a full chain of blocks, each signed by the holder before. */
+  /** A root and a full chain of blocks, each signed by the holder before: keys never seen, the last again the agent's. */
   chain(): string {
     let envelope = this.world.envelope({ depth: blocksInFull });
-    for (let depth = blocksInFull - 1; depth >= 0; depth -= 1)
-      envelope = this.block(envelope, undefined, depth);
+    let holder = this.world.agent;
+    for (let depth = blocksInFull - 1; depth >= 0; depth -= 1) {
+      const next = depth === 0 ? this.world.agent : createSigner(generatePrivateJwk());
+      envelope = this.block(envelope, { depth, next, holder });
+      holder = next;
+    }
     return envelope;
   }
 
-  block(envelope: string, policies: readonly Json[] | undefined, depth = 0): string {
-    const next = this.world.agent.publicKey.jwk;
+  block(envelope: string, { policies, depth = 0, next, holder }: Link = {}): string {
     const block = {
-      next,
+      next: (next ?? this.world.agent).publicKey.jwk,
       iat: Math.floor(this.world.now),
       depth,
       ...(policies !== undefined && { narrow: policies }),
     };
-    return signBlock(envelope, block, this.world.agent);
+    return signBlock(envelope, block, holder ?? this.world.agent);
   }
 
   /** An envelope whose one block holds this many forbids, different from all before. */
   narrowed(count: number, of: (index: number) => Json): string {
-    return this.block(
-      this.world.envelope({ depth: 1 }),
-      Array.from({ length: count }, (_, index) => of(index)),
-    );
+    const policies = Array.from({ length: count }, (_, index) => of(index));
+    return this.block(this.world.envelope({ depth: 1 }), { policies });
   }
 
   /** A call that must be refused with this code, or denied. */

@@ -4,14 +4,12 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { attackScenarios } from './attacks.ts';
-import { chainScenarios } from './chains.ts';
 import { decisionScenarios } from './decisions.ts';
-import { federatedScenarios } from './federated.ts';
 import { measureHttp } from './http.ts';
 import { createPeer, joseScenario, oauthScenario } from './peers.ts';
 import { updateReadme } from './readme.ts';
 import { findFailures, machine, type ResultRow, type Results, resultRow } from './results.ts';
-import { runRounds, type Scenario } from './rounds.ts';
+import { type Row, runRounds, type Scenario } from './rounds.ts';
 import { measureTimeToDeny } from './time-to-deny.ts';
 import type { Curve } from './world.ts';
 
@@ -66,9 +64,14 @@ async function measureDecisions(): Promise<readonly ResultRow[]> {
 }
 
 async function measureChains(): Promise<readonly ResultRow[]> {
-  const scenarios = [...(await chainScenarios()), ...(await federatedScenarios())];
-  const onRound = counter('chains: round', size.chainRounds);
-  const rows = await runRounds(scenarios, { rounds: size.chainRounds, calls: size.calls, onRound });
+  const program = fileURLToPath(new URL('chain-rounds.js', import.meta.url));
+  const child = fork(program, [String(size.chainRounds)], { stdio: [0, 2, 2, 'ipc'] });
+  const ended = once(child, 'exit').then(([code]) => {
+    throw new Error(`chains were not measured: exit ${String(code)}`);
+  });
+  const [rows] = (await Promise.race([once(child, 'message'), ended])) as [readonly Row[]];
+  child.disconnect();
+  ended.catch(() => undefined);
   return rows.map(resultRow);
 }
 
