@@ -5,7 +5,7 @@ import type { NodeRequest } from './node-request.ts';
 /** What the guard uses of Express's request. */
 export interface ExpressRequest extends NodeRequest {
   readonly originalUrl: string;
-  readonly baseUrl: string;
+  baseUrl: string;
   readonly app: unknown;
   readonly params: Readonly<Record<string, unknown>>;
   body?: unknown;
@@ -73,6 +73,7 @@ interface Decided {
  * @param refuse Answers the request; what it returns is thrown.
  */
 export function holdRoute(request: ExpressRequest, decided: Decided, refuse: () => Refusal): void {
+  const mounted = watchMounts(request);
   let chosen: unknown;
   let refusal: Refusal | undefined;
   Object.defineProperty(request, 'route', {
@@ -81,22 +82,58 @@ export function holdRoute(request: ExpressRequest, decided: Decided, refuse: () 
     set: (route: unknown) => {
       const runs = route === chosen;
       chosen = route;
-      if (!isNamed(request, route, decided) || (runs && !hasParams(request, decided))) refusal ??= refuse();
+      if (!isNamed(request, route, decided, mounted()) || (runs && !hasParams(request.params, decided)))
+        refusal ??= refuse();
       if (runs && refusal !== undefined) throw refusal;
     },
   });
 }
 
-function isNamed(request: ExpressRequest, route: unknown, { name, path }: Decided): boolean {
+type Params = ExpressRequest['params'];
+
+/**
+ * Remembers with which parameters each mount was entered: where a router is mounted, nothing else tells `/:tenant` from
+ * `/admin`. Express's router sets `params` to those of the mount, then makes `baseUrl` longer.
+ *
+ * @returns the parameters of all mounts that the request is inside of.
+ */
+function watchMounts(request: ExpressRequest): () => Params {
+  const entered = new Map<string, { readonly outer: string; readonly params: Params }>();
+  let base: string | undefined = request.baseUrl;
+  Object.defineProperty(request, 'baseUrl', {
+    enumerable: true,
+    get: () => base,
+    set: (next: string | undefined) => {
+      // When a router is left it is shortened again, and at last taken away, with whatever parameters stand there then.
+      const [outer, inner] = [base ?? '', next ?? ''];
+      if (inner.length > outer.length) entered.set(inner, { outer, params: request.params });
+      base = next;
+    },
+  });
+  return () => {
+    const all: Record<string, unknown> = {};
+    let mount = entered.get(base ?? '');
+    for (; mount !== undefined; mount = entered.get(mount.outer)) Object.assign(all, mount.params);
+    return all;
+  };
+}
+
+function isNamed(request: ExpressRequest, route: unknown, decided: Decided, mounted: Params): boolean {
+  const { name, path } = decided;
   const [method, pattern = ''] = name.split(' ');
   if (request.method !== method) return false;
   // What the mounts took away is raw text, and not of another path.
   const base = segmentsOf(request.baseUrl);
   const raw = segmentsOf(path);
   if (!base.every((segment, index) => segment === raw[index])) return false;
-  const rest = segmentsOf(pattern).slice(base.length);
-  const own = (route as { readonly path: unknown }).path;
-  const paths: readonly unknown[] = Array.isArray(own) ? own : [own];
+  const named = segmentsOf(pattern);
+  const names = named.slice(0, base.length).filter((segment) => segment.startsWith(':'));
+  const own = Object.keys(mounted).map((each) => `:${each}`);
+  if (names.length !== own.length || !names.every((each) => own.includes(each))) return false;
+  if (!hasParams(mounted, decided)) return false;
+  const rest = named.slice(base.length);
+  const { path: patterns } = route as { readonly path: unknown };
+  const paths: readonly unknown[] = Array.isArray(patterns) ? patterns : [patterns];
   return paths.some((one) => typeof one === 'string' && isSame(rest, one));
 }
 
@@ -112,6 +149,6 @@ function isSame(rest: readonly string[], path: string): boolean {
 }
 
 /** A URL or method that was rewritten behind the guard leads to the same pattern with other parameters. */
-function hasParams(request: ExpressRequest, { params }: Decided): boolean {
-  return Object.entries(request.params).every(([name, value]) => params[name] === value);
+function hasParams(own: Params, { params }: Decided): boolean {
+  return Object.entries(own).every(([name, value]) => params[name] === value);
 }

@@ -124,6 +124,18 @@ describe('the route that runs is the one that was asked about', () => {
       '/api/orders/o1',
     ],
     [
+      "a router under a literal, where the row's mount is a parameter",
+      { 'GET /:tenant/orders/:id': row('read') },
+      (app, ran) => app.use('/admin', Router().get('/orders/:id', ran('other'))),
+      '/admin/orders/o1',
+    ],
+    [
+      "a router under a parameter, where the row's mount is literal",
+      { 'GET /admin/orders/:id': row('read') },
+      (app, ran) => app.use('/:tenant', Router().get('/orders/:id', ran('other'))),
+      '/admin/orders/o1',
+    ],
+    [
       'an app that is mounted',
       { 'GET /api/orders/:id': row('read') },
       (app, ran) => app.use('/api', createExpress().get('/orders/:other', ran('other'))),
@@ -226,6 +238,17 @@ describe('the route that runs is the one that was asked about', () => {
       { 'GET /:tenant/orders/:id': row('read') },
       (app, ran) => app.use('/:tenant', Router().get('/orders/:id', ran('own'))),
       '/acme/orders/o1',
+    ],
+    [
+      'routers in routers that others before them passed on',
+      { 'GET /:tenant/shop/orders/:id': row('read') },
+      (app, ran) => {
+        const shop = Router({ mergeParams: true }).get('/orders/:id', ran('own'));
+        app
+          .use('/acme', Router(), Router().use('/:any', Router()))
+          .use('/:tenant', Router().use('/shop', shop));
+      },
+      '/acme/shop/orders/o1',
     ],
     [
       'the root of a router',
