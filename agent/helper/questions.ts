@@ -4,6 +4,7 @@ import {
   decodeBase64url,
   inspect,
   isJsonObject,
+  type Json,
   type JsonObject,
   narrowTo,
   parseAuthorizationDetails,
@@ -67,15 +68,25 @@ export async function delegateTo(
   { config, holder }: AgentParts,
   document: Buffer,
 ): Promise<{ readonly envelope: string }> {
-  const { next, details, until } = readDelegation(readDocument(document));
+  const { next, details, until, audience } = readDelegation(readDocument(document));
   const { text } = await holder.current();
   const { effective } = inspect(text);
   if (effective.depth === 0) throw new AgentError('envelope_sealed', 'the envelope is sealed');
+  if (audience?.every((each) => effective.aud.includes(each)) === false) {
+    throw new AgentError('origin_not_allowed', 'the envelope is for other audiences');
+  }
   const now = Math.floor(config.ports.now());
   const exp = Math.min(until ?? effective.exp, effective.exp);
   if (exp <= now) throw invalid('`until` has passed');
   const narrow = narrowTo(details);
-  const block = { iat: now, exp, depth: effective.depth - 1, next, ...(narrow.length > 0 && { narrow }) };
+  const block = {
+    iat: now,
+    exp,
+    depth: effective.depth - 1,
+    next,
+    ...(audience !== undefined && { aud: audience }),
+    ...(narrow.length > 0 && { narrow }),
+  };
   return { envelope: signBlock(text, block, config.signer) };
 }
 
@@ -83,17 +94,28 @@ interface AskedDelegation {
   readonly next: PublicJwk;
   readonly details: readonly AuthorizationDetail[];
   readonly until: number | undefined;
+  readonly audience: readonly string[] | undefined;
 }
 
 function readDelegation(document: JsonObject): AskedDelegation {
-  const { jwk, authorization_details: details, until, ...unknown } = document;
+  const { jwk, authorization_details: details, until, audience, ...unknown } = document;
   if (Object.keys(unknown).length > 0) throw invalid('unknown member');
   if (until !== undefined && !Number.isSafeInteger(until)) throw invalid('`until` is not a time');
   return {
     next: malformed(() => parsePublicJwk(jwk).jwk),
     details: details === undefined ? [] : malformed(() => parseAuthorizationDetails(details)),
     until: typeof until === 'number' ? until : undefined,
+    audience: audience === undefined ? undefined : readAudience(audience),
   };
+}
+
+function readAudience(value: Json): readonly string[] {
+  const list: readonly Json[] = Array.isArray(value) ? value : [];
+  const texts = list.filter((each) => typeof each === 'string');
+  if (texts.length === 0 || texts.length !== list.length || new Set(texts).size !== texts.length) {
+    throw invalid('`audience` is not a list of audiences');
+  }
+  return texts;
 }
 
 function readDocument(document: Buffer): JsonObject {

@@ -38,6 +38,7 @@ export function createStepParts(options: StepOptions): AgentParts {
   const nonces = createOriginNonces();
   const question = {
     jwk: config.signer.publicKey.jwk,
+    audience: resource,
     ...(details.length > 0 && { authorization_details: details }),
     ...(until !== undefined && { until }),
   };
@@ -57,6 +58,10 @@ function accept(
   const { root, effective } = inspected;
   if (config.resources.some((resource) => !effective.aud.includes(resource))) {
     throw new AgentError('envelope_not_ours', 'the envelope is for another audience');
+  }
+  // The command can have one of its own from this helper, with all that stands in this one.
+  if (effective.aud.some((audience) => !config.resources.includes(audience))) {
+    throw new AgentError('narrowing_missing', 'the envelope is for more audiences than were asked for');
   }
   const carried = new Set(effective.narrow.flat().map((policy) => canonicalJson(policy)));
   if (!narrowTo(config.details).every((policy) => carried.has(canonicalJson(policy)))) {

@@ -288,6 +288,34 @@ describe('the helper’s own questions', () => {
     expect(blocks.at(-1)).toMatchObject({ holder: thumbprint, narrow: narrowTo(details), depth: 3 });
     expect(effective.exp).toBe(until);
   });
+  test('a step for one audience hands on nothing for another', async () => {
+    const outer = await startHelper({
+      agent: {
+        issuer: issuer.issuer,
+        clientId: 'agt_00000000000000000000000000000002',
+        key: generateKey().privateJwk,
+        resource: ['https://payroll.example/', `${origin}/`],
+      },
+    });
+    const step = await startHelper({ agent: { helper: outer.url, resource: [`${origin}/`] } });
+    try {
+      const question = { method: 'POST', body: JSON.stringify({ jwk: generateKey().publicJwk }) };
+      const answer = await fetch(`${step.url}/delegate`, question);
+      const { envelope } = (await answer.json()) as { envelope: string };
+      expect(inspect(envelope).effective.aud).toEqual([`${origin}/`]);
+    } finally {
+      await step.close();
+      await outer.close();
+    }
+  });
+  test('delegate is for audiences of the envelope only', async () => {
+    const { publicJwk: jwk } = generateKey();
+    for (const audience of [[], 'x', [1], [`${origin}/`, `${origin}/`]])
+      expect((await ask('delegate', { jwk, audience })).code).toBe('helper_request_invalid');
+    expect((await ask('delegate', { jwk, audience: ['https://a.example/'] })).code).toBe(
+      'origin_not_allowed',
+    );
+  });
   test('the envelope alone is not given, nor anything to GET', async () => {
     expect((await call(`/${token()}/envelope`)).code).toBe('origin_not_allowed');
     for (const question of ['prove', 'delegate'])
