@@ -168,11 +168,16 @@ function readForms(fields: Fields): Pick<GuardConfig, 'nginx' | 'envoy' | 'authz
   return { nginx: nginx !== undefined, envoy, authzen };
 }
 
+const ownPaths = ['/access/v1/evaluation', '/nginx/auth'];
+
 function readEnvoy(fields: Fields | undefined): GuardConfig['envoy'] {
   if (fields === undefined) return undefined;
   const pathPrefix = fields.optionalText('pathPrefix') ?? '/envoy';
   if (!/^(?:\/[A-Za-z0-9_-]+)+$/u.test(pathPrefix))
     throw invalid('envoy.pathPrefix', 'is not a path like `/envoy`');
+  // Guard answers some of them with 200 whatever it decides, which Envoy takes for an allow.
+  if (ownPaths.some((own) => own.startsWith(`${pathPrefix}/`)))
+    throw invalid('envoy.pathPrefix', 'is the beginning of a path of guard itself');
   const maxRequestBytes = fields.integer('maxRequestBytes', 1, 16_777_216);
   if (maxRequestBytes === undefined) throw invalid('envoy.maxRequestBytes', 'is missing');
   fields.done();

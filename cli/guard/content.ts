@@ -16,6 +16,11 @@ export function readJsonContent(content: Uint8Array): Json {
   }
 }
 
+/** A name without its case, as wide as any parser folds: to Go `ſ` is an `s`, and the Kelvin sign a `k`. */
+export function folded(name: string): string {
+  return name.toLowerCase().toUpperCase().toLowerCase();
+}
+
 /** RFC 6901 reference tokens of a pointer; undefined where it is none. */
 export function parsePointer(pointer: string): readonly string[] | undefined {
   if (pointer === '') return [];
@@ -43,8 +48,7 @@ function step(value: unknown, token: string): unknown {
     const items: readonly unknown[] = value;
     if (/^(?:0|[1-9]\d{0,8})$/u.test(token) && Number(token) < items.length) return items[Number(token)];
   } else if (isJsonObject(value) && Object.hasOwn(value, token)) {
-    const folded = token.toLowerCase();
-    const alike = Object.keys(value).filter((name) => name.toLowerCase() === folded);
+    const alike = Object.keys(value).filter((name) => folded(name) === folded(token));
     if (alike.length > 1) {
       throw new Refusal('route_input_invalid', 'content has members whose names differ in case alone');
     }

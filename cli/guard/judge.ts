@@ -39,6 +39,8 @@ export async function judge(
   try {
     // A public row has to be read in one way too, or its path would lead the API to another route.
     const { path } = readPlainRequest(wire, options.origins);
+    // Servlet containers take `;…` out of each segment before they look at it: `/files/..;/admin` is their `/admin`.
+    if (path.includes(';')) throw new Refusal('request_target_invalid', '`;` in a path is read in two ways');
     const { route, params } = options.find(wire.method, path);
     if ((wire.method === 'GET' || wire.method === 'HEAD') && wire.body.length > 0) {
       throw new Refusal('content_refused', 'method carries no content');

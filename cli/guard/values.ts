@@ -1,7 +1,7 @@
 import { Refusal } from '@bulla/verifier';
 import type { MappedRequest } from '@bulla/verifier/adapter';
 import { isJsonObject } from '@bulla/verifier/envelope';
-import { parsePointer, readJsonContent, resolvePointer } from './content.ts';
+import { folded, parsePointer, readJsonContent, resolvePointer } from './content.ts';
 import { invalid } from './fields.ts';
 
 /** A request of which a row reads several values: its content is parsed once. */
@@ -22,8 +22,7 @@ export class Source {
   /** @throws {Refusal} `route_input_invalid` unless there is exactly one, in every common reading of a query. */
   query(name: string): string {
     const { query } = this.request;
-    const folded = name.toLowerCase();
-    const alike = [...query.keys()].filter((key) => key.toLowerCase() === folded);
+    const alike = [...query.keys()].filter((key) => parameterName(key) === parameterName(name));
     const value = query.get(name);
     // Some frameworks split at `;` too.
     const halves = [...query].some(([key, text]) => `${key}${text}`.includes(';'));
@@ -43,6 +42,12 @@ export class Source {
       throw new Refusal('route_input_invalid', 'a header field that the route needs is missing');
     return value;
   }
+}
+
+/** A name without what parsers fold away: case; PHP also leading spaces, `[…` and the difference of ` `, `.` and `_`. */
+function parameterName(key: string): string {
+  const [name = ''] = key.trimStart().split(/[[\0]/u, 1);
+  return folded(name).replaceAll(/[ .]/gu, '_');
 }
 
 /** Makes one value of the question from a request. */

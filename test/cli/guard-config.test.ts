@@ -75,6 +75,8 @@ describe('guard --check', () => {
     ['nginx.secret', { nginx: { secret: 'x' } }],
     ['envoy.maxRequestBytes', { envoy: {} }],
     ['envoy.pathPrefix', { envoy: { maxRequestBytes: 1, pathPrefix: '/envoy/' } }],
+    ['envoy.pathPrefix', { envoy: { maxRequestBytes: 1, pathPrefix: '/access' } }],
+    ['envoy.pathPrefix', { envoy: { maxRequestBytes: 1, pathPrefix: '/nginx' } }],
     ['authzen.identifier', { authzen: { identifier: 'http://guard.example' } }],
     ['receipt', { receipt: 'stdout' }],
     ['routes', { routes: undefined }],

@@ -21,6 +21,7 @@ describe('values of a row', () => {
       '{"team":"blue","t\\u0065am":"red","lines":[{"amount":1}]}',
     ],
     ['names that differ in case alone', '{"team":"blue","Team":"red","lines":[{"amount":1}]}'],
+    ['names that Go takes for the same', '{"team":"blue","lines":[{"amount":1}],"lineſ":[{"amount":900}]}'],
     ['a missing value', '{"team":"blue","lines":[]}'],
     ['a value under a text', '{"team":"blue","lines":"0"}'],
     ['a value of the prototype', '{"team":"blue","lines":{"__proto__":1}}'],
@@ -42,6 +43,17 @@ describe('values of a row', () => {
     expect((await asked(body)).outcome).toBe('value_invalid');
   });
 
+  test('content with a text of megabytes is read', async () => {
+    const large = await GuardWorld.start({
+      maxBodyBytes: 16_777_216,
+      envoy: { maxRequestBytes: 16_777_216 },
+    });
+    const body = JSON.stringify({ team: 'blue', lines: [{ amount: 1 }], note: 'x'.repeat(9_000_000) });
+    const wire = large.proven({ method: 'POST', url: paymentUrl, body, headers: json });
+    expect((await large.envoy(wire)).outcome).toBe('allow');
+    await large.close();
+  });
+
   test.each(['text/plain', 'application/x-www-form-urlencoded', 'application/json; charset=utf-16'])(
     'content declared as %s is not read as JSON',
     async (type) => {
@@ -54,6 +66,9 @@ describe('values of a row', () => {
     '/payments/7?currency=EUR&currency=USD',
     '/payments/7?currency=EUR&Currency=USD',
     '/payments/7?currency=EUR;currency=USD',
+    '/payments/7?currency=EUR&%20currency=USD',
+    '/payments/7?currency=EUR&currency[]=USD',
+    '/payments/7?currency=EUR&currency%00=USD',
   ])('the query of %s is not read', async (url) => {
     expect((await asked(order(1), json, url)).outcome).toBe('route_input_invalid');
   });

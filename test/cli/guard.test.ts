@@ -121,6 +121,8 @@ describe('nginx', () => {
     ['http://api.example/payments/7', 'request_target_invalid'],
     ['payments/7', 'request_target_invalid'],
     ['/payments/7#x', 'request_target_invalid'],
+    ['/payments/7;a=b', 'request_target_invalid'],
+    ['/public/..;', 'request_target_invalid'],
     ['/payments/8', 'proof_target_mismatch'],
     ['/payments/7?admin=1', 'proof_query_mismatch'],
     ['/nginx/auth', 'route_unknown'],
