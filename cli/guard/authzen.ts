@@ -1,9 +1,10 @@
 import { Refusal, type WireRequest } from '@bulla/verifier';
+import type { Answer } from '@bulla/verifier/adapter';
 import { inspect, isJsonObject, type JsonObject } from '@bulla/verifier/envelope';
 import { GuardRefusal } from './codes.ts';
 import { readJsonContent } from './content.ts';
 import { type Expectation, type Judged, type JudgeOptions, judge, refused } from './judge.ts';
-import { type Answer, type Asked, type Headers, valuesOf } from './wire.ts';
+import { type Asked, type Headers, valuesOf } from './wire.ts';
 
 /** The evaluation that a policy enforcement point asks for. */
 interface Evaluation {

@@ -1,9 +1,10 @@
 import { Refusal } from '@bulla/verifier';
+import type { Answer } from '@bulla/verifier/adapter';
 import { GuardRefusal } from './codes.ts';
 import { type Judged, type JudgeOptions, judge, judgedBy } from './judge.ts';
 import {
-  type Answer,
   type Asked,
+  contentless,
   identityFields,
   identityOf,
   secretField,
@@ -21,7 +22,6 @@ export interface EnvoyOptions {
 
 const partial = 'x-envoy-auth-partial-body';
 const own: ReadonlySet<string> = new Set([partial, secretField, 'connection']);
-const contentless: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE']);
 
 /**
  * Envoy `ext_authz`, HTTP service (docs/spec/guard.md section 5): the request to guard has the client's method, the path after

@@ -1,5 +1,5 @@
 import { type Grant, Refusal, type WireRequest } from '@bulla/verifier';
-import { type Decider, decideRow, mapRequest, type Problem, problemOf } from '@bulla/verifier/adapter';
+import { type Answer, type Decider, decideRow, mapRequest, problemOf } from '@bulla/verifier/adapter';
 import { type PublicOrigins, readPlainRequest } from '@bulla/verifier/envelope';
 import { GuardRefusal, guardCodes } from './codes.ts';
 import type { FindRow } from './table.ts';
@@ -7,7 +7,7 @@ import type { FindRow } from './table.ts';
 /** Guard's answer about one request, before a form puts it into words for its proxy. */
 export type Judged =
   | { readonly allowed: true; readonly grant: Grant | undefined }
-  | { readonly allowed: false; readonly code: string; readonly problem: Problem };
+  | { readonly allowed: false; readonly code: string; readonly problem: Answer };
 
 /** What a caller says beforehand about what it asks; checked on the way. */
 export interface Expectation {
@@ -86,7 +86,7 @@ export function refused({ code, message }: GuardRefusal): Judged & { readonly al
   return { allowed: false, code, problem: { status, headers, body: JSON.stringify(members) } };
 }
 
-function codeOf({ body }: Problem): string {
+function codeOf({ body }: Answer): string {
   const { code } = JSON.parse(body) as { readonly code: string };
   return code;
 }

@@ -1,8 +1,9 @@
+import type { Answer } from '@bulla/verifier/adapter';
 import { GuardRefusal } from './codes.ts';
 import { type Judged, type JudgeOptions, judge, judgedBy } from './judge.ts';
 import {
-  type Answer,
   asciiJson,
+  contentless,
   type Headers,
   identityOf,
   proxyField,
@@ -26,9 +27,6 @@ const own: ReadonlySet<string> = new Set([
   'content-length',
 ]);
 
-/** nginx shows a subrequest no content: only methods that have a meaning without any. */
-const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE']);
-
 /**
  * nginx `auth_request` (docs/spec/guard.md section 4): decides the request that the `X-Original-*` fields name, with all other
  * fields as the client sent them. Answers 204, 401 or 403, the only statuses that the module understands.
@@ -45,7 +43,13 @@ async function decide(options: JudgeOptions, headers: Headers): Promise<Judged> 
     const coding = proxyField(headers, original.coding);
     const announced = valuesOf(headers, 'content-length').some((value) => value !== '0');
     const chunked = valuesOf(headers, 'transfer-encoding').length > 0;
-    if (!methods.has(method) || announced || chunked || coding !== 'none' || !/^(?:none|0)$/u.test(length)) {
+    if (
+      !contentless.has(method) ||
+      announced ||
+      chunked ||
+      coding !== 'none' ||
+      !/^(?:none|0)$/u.test(length)
+    ) {
       throw new GuardRefusal(
         'content_unseen',
         'this proxy shows no content, and the request has, or may have, some',

@@ -1,12 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Refusal } from '@bulla/verifier';
-import { acceptStop, problemOf, readCapped } from '@bulla/verifier/adapter';
+import { type Answer, acceptStop, problemOf, readCapped } from '@bulla/verifier/adapter';
 import { answerAuthzen, authzenMetadata } from './authzen.ts';
 import { GuardRefusal } from './codes.ts';
 import { answerEnvoy } from './envoy.ts';
 import { type JudgeOptions, refused } from './judge.ts';
 import { answerNginx } from './nginx.ts';
-import { type Answer, type Asked, headersOf, requireCaller } from './wire.ts';
+import { type Asked, headersOf, requireCaller } from './wire.ts';
 
 /** What guard serves. */
 export interface GuardServerOptions extends JudgeOptions {

@@ -15,12 +15,8 @@ export interface Asked {
   readonly body: Uint8Array;
 }
 
-/** What guard answers. */
-export interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-}
+/** Methods that have a meaning without content: where a proxy shows none, no other is decided. */
+export const contentless: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE']);
 
 /** As node received them: `request.headers` would drop or join what was sent twice. */
 export function headersOf({ rawHeaders }: IncomingMessage): Headers {

@@ -4,6 +4,7 @@ import {
   checkOutsideToken,
   checkUnboundToken,
   claimsMatch,
+  isIssuedBy,
   type JsonObject,
   type OutsideKey,
   parseOutsideToken,
@@ -146,18 +147,13 @@ function matchOf(
   throw refusal;
 }
 
-/** Claims are compared before keys are fetched and tried: one issuer may have a thousand trusts, and anybody may send a token. */
+/** Claims are compared before keys are fetched and tried: one issuer may have a thousand trusts, and anybody may send a token. Hints; `check` says whether it is so. */
 function candidatesFor(
   federations: readonly (readonly [string, FederationRecord])[],
   claims: JsonObject,
 ): readonly (readonly [string, FederationRecord])[] {
-  const ofIssuer = federations.filter(([, record]) => isOf(record, claims));
+  const ofIssuer = federations.filter(([, record]) => isIssuedBy(record, claims));
   return ofIssuer.length > 1 ? ofIssuer.filter(([, record]) => claimsMatch(record.claims, claims)) : ofIssuer;
-}
-
-/** A hint for which keys to fetch; `check` says whether it is so. */
-function isOf({ issuer, profile }: FederationRecord, { iss, sub }: JsonObject): boolean {
-  return profile === 'spiffe' ? typeof sub === 'string' && sub.startsWith(`${issuer}/`) : iss === issuer;
 }
 
 function unknownFederation(): IssuerRefusal {

@@ -1,4 +1,4 @@
-export { announcedLength, type ContentLimits, readCapped } from './body.ts';
+export { type ContentLimits, readCapped } from './body.ts';
 export {
   type AdapterDecision,
   type Decider,
@@ -10,5 +10,5 @@ export {
   type RouteRow,
 } from './http.ts';
 export { acceptStop, type OwnPages } from './own.ts';
-export type { Answer, Problem } from './problem.ts';
+export type { Answer } from './problem.ts';
 export { compileRoutes, type Match } from './routes.ts';

@@ -7,7 +7,7 @@ import { canonicalPath } from '../proof/target.ts';
 import type { Reason } from '../receipt.ts';
 import type { ContentLimits } from './body.ts';
 import type { OwnPages } from './own.ts';
-import { type Problem, problemOfDenial, problemOfError } from './problem.ts';
+import { type Answer, problemOfDenial, problemOfError } from './problem.ts';
 
 /** What an adapter needs of a verifier. `createVerifier` returns one. */
 export interface Decider<Grant = VerifiedGrant> {
@@ -88,7 +88,7 @@ export function pathOf(target: string): string {
 /** What a handler may run with: no grant on a public row; a problem where it may not run. */
 export type Outcome<Grant> =
   | { readonly mapped: MappedRequest; readonly grant: Grant | undefined }
-  | { readonly problem: Problem };
+  | { readonly problem: Answer };
 
 /** Decides a request whose row was found; a public row has nothing to decide. Never throws. */
 export async function decideFound<Grant>(
@@ -112,7 +112,7 @@ export async function decideRow<Grant>(
   mapped: MappedRequest,
   wire: WireRequest,
   options: HttpOptions,
-): Promise<{ readonly grant: Grant } | { readonly problem: Problem }> {
+): Promise<{ readonly grant: Grant } | { readonly problem: Answer }> {
   try {
     const access: Access = {
       action: row.action,
@@ -128,7 +128,7 @@ export async function decideRow<Grant>(
 }
 
 /** The answer to anything thrown; failures that are not refusals go to `onError` and say nothing to the caller. Never throws. */
-export function problemOf(error: unknown, verifier: Decider<unknown>, options: HttpOptions): Problem {
+export function problemOf(error: unknown, verifier: Decider<unknown>, options: HttpOptions): Answer {
   if (!(error instanceof Refusal)) tell(options, error);
   else if (error.code === 'internal_error') tell(options, error.cause ?? error);
   const problem = problemOfError(error, options);
@@ -170,13 +170,13 @@ export function mapRequest(
   params: Readonly<Record<string, string>>,
   route: RouteOptions = {},
 ): MappedRequest {
-  const mark = wire.target.indexOf('?');
+  const path = pathOf(wire.target);
   return {
     method: wire.method,
-    path: mark < 0 ? wire.target : wire.target.slice(0, mark),
+    path,
     params,
     get query() {
-      return readQuery(mark < 0 ? '' : wire.target.slice(mark));
+      return readQuery(wire.target.slice(path.length));
     },
     body: wire.body,
     json: () => {

@@ -4,9 +4,9 @@ import { Refusal } from '../errors.ts';
 import type { Grant as VerifiedGrant } from '../grant.ts';
 import type { JsonObject } from '../json.ts';
 import { granted, keepGranted } from './granted.ts';
-import { type Decider, decideFound, type HttpOptions, problemOf, type RouteRow } from './http.ts';
+import { type Decider, decideFound, type HttpOptions, type RouteRow } from './http.ts';
 import { type McpMessage, readMessage, readToolCall } from './mcp-message.ts';
-import { receive, sendAnswer } from './node-request.ts';
+import { listener, receive, sendAnswer } from './node-request.ts';
 import type { Answer } from './problem.ts';
 
 export type { ContentLimits } from './body.ts';
@@ -100,7 +100,7 @@ export function guardMcp<Grant = VerifiedGrant>(
 ): (request: IncomingMessage, response: ServerResponse) => void {
   if (Object.hasOwn(table.methods, 'tools/call'))
     throw new TypeError('guardMcp: tools have rows of their own');
-  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  return listener(verifier, options, async (request, response) => {
     const received = await receive(request, request.url ?? '', routeOf(table), options);
     if ('own' in received) return sendAnswer(request, response, received.own);
     const message = request.method === 'POST' ? readMessage(received.wire.body) : undefined;
@@ -120,14 +120,7 @@ export function guardMcp<Grant = VerifiedGrant>(
       response,
       whole,
     );
-  };
-  return (request, response) => {
-    answer(request, response).catch((error: unknown) => {
-      const problem = problemOf(error, verifier, options);
-      if (response.headersSent) response.destroy();
-      else sendAnswer(request, response, problem);
-    });
-  };
+  });
 }
 
 /**

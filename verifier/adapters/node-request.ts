@@ -1,10 +1,10 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import type { WireRequest } from '../access.ts';
 import { Refusal } from '../errors.ts';
 import { limits } from '../limits.ts';
 import { announcedLength, type ContentLimits, endedEarly, join, tooLarge, tooSlow } from './body.ts';
-import { type HttpOptions, pathOf, requireForm } from './http.ts';
+import { type Decider, type HttpOptions, pathOf, problemOf, requireForm } from './http.ts';
 import { wireOfNode } from './node-wire.ts';
 import { answerOwn } from './own.ts';
 import type { Answer } from './problem.ts';
@@ -102,6 +102,24 @@ function readToEnd(
     if (incoming.destroyed) early();
     else incoming.on('data', take).on('end', end).on('close', early).on('error', early);
   });
+}
+
+/**
+ * Makes a listener of something that answers. What it throws is answered with a problem; where an answer has begun, the connection
+ * is broken off.
+ */
+export function listener(
+  verifier: Decider<unknown>,
+  options: HttpOptions,
+  answer: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
+): (request: IncomingMessage, response: ServerResponse) => void {
+  return (request, response) => {
+    answer(request, response).catch((error: unknown) => {
+      const problem = problemOf(error, verifier, options);
+      if (response.headersSent) response.destroy();
+      else sendAnswer(request, response, problem);
+    });
+  };
 }
 
 /** Answers in place of a handler. A connection whose request was not read to its end is of no more use. */

@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Refusal } from '../errors.ts';
 import type { Grant as VerifiedGrant } from '../grant.ts';
-import { type Decider, decideFound, type HttpOptions, type MappedRequest, problemOf } from './http.ts';
-import { receive, sendAnswer } from './node-request.ts';
+import { type Decider, decideFound, type HttpOptions, type MappedRequest } from './http.ts';
+import { listener, receive, sendAnswer } from './node-request.ts';
 import { type Answer, problemOfError } from './problem.ts';
 import { compileRoutes, type Granted, type GuardedRow, type PublicRow, rowOf } from './routes.ts';
 
@@ -46,7 +46,7 @@ export function guardNode<Grant>(
   options: HttpOptions = {},
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const match = compileRoutes(routes);
-  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  return listener(verifier, options, async (request, response) => {
     const received = await receive(request, request.url ?? '', match, options);
     if ('own' in received) return sendAnswer(request, response, received.own);
     const { route, params } = received.found;
@@ -56,14 +56,7 @@ export function guardNode<Grant>(
     if (route.public === true) await route.handler(request, response, mapped);
     else if (grant === undefined) throw new Refusal('internal_error', 'no grant');
     else await route.handler(request, response, { grant, request: mapped });
-  };
-  return (request, response) => {
-    answer(request, response).catch((error: unknown) => {
-      const problem = problemOf(error, verifier, options);
-      if (response.headersSent) response.destroy();
-      else sendAnswer(request, response, problem);
-    });
-  };
+  });
 }
 
 /**

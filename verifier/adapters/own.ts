@@ -16,7 +16,7 @@ export interface OwnPages {
 /**
  * Answers what the guard itself serves, resource metadata and the stop path; undefined for everything else.
  *
- * @throws {Refusal} from the stop path: `content_too_large`, `json_invalid`, `route_input_invalid`, and what `accept` throws.
+ * @throws {Refusal} from the stop path: what `read` throws, `json_invalid`, `route_input_invalid`, and what `accept` throws.
  */
 export async function answerOwn(
   method: string,

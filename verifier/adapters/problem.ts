@@ -4,15 +4,12 @@ import { type Next, type NextStep, nextStep } from '../next.ts';
 import type { Reason } from '../receipt.ts';
 import { type ProtectedResource, resourceMetadataUrl } from './metadata.ts';
 
-/** What a guard answers instead of a handler, ready for any framework. */
+/** What a guard answers instead of a handler, ready for any framework: a problem (RFC 9457), or a page of its own. */
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
-
-/** An answer in the form of RFC 9457. */
-export type Problem = Answer;
 
 export interface ChallengeOptions {
   readonly protectedResource?: ProtectedResource;
@@ -26,7 +23,7 @@ export interface Denial {
 }
 
 /** A policy's no: 403 with every reason. */
-export function problemOfDenial({ reasons, next }: Denial, options: ChallengeOptions): Problem {
+export function problemOfDenial({ reasons, next }: Denial, options: ChallengeOptions): Answer {
   const first = reasons[0];
   const { status, meaning } = describeCode('policy_denied');
   return render(status, {
@@ -47,7 +44,7 @@ function shownReason(reason: Reason): Reason {
 }
 
 /** A refusal, or anything else that was thrown: then `internal_error`, without detail. */
-export function problemOfError(error: unknown, options: ChallengeOptions): Problem {
+export function problemOfError(error: unknown, options: ChallengeOptions): Answer {
   const code = error instanceof Refusal ? error.code : 'internal_error';
   const entry = describeCode(code);
   const next = nextStep(code);
@@ -74,7 +71,7 @@ interface Content {
   readonly options: ChallengeOptions;
 }
 
-function render(status: number, content: Content): Problem {
+function render(status: number, content: Content): Answer {
   const { challenge, options, ...members } = content;
   const headers: Record<string, string> = {
     'content-type': 'application/problem+json',

@@ -14,7 +14,7 @@ export {
   signApproval,
 } from '../approval/request.ts';
 export { decodeBase64url, encodeBase64url } from '../base64url.ts';
-export { bindingOf, checkOutsideToken, checkUnboundToken } from '../federation/check.ts';
+export { bindingOf, checkOutsideToken, checkUnboundToken, isIssuedBy } from '../federation/check.ts';
 export { claimsMatch } from '../federation/claims.ts';
 export { type OutsideJwk, type OutsideKey, parseOutsideJwk } from '../federation/key.ts';
 export { parseOutsideToken, type UnverifiedOutsideToken } from '../federation/token.ts';

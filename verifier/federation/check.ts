@@ -99,7 +99,7 @@ function requireTrusted(
   if (!record.keys.includes(key)) {
     throw new Refusal('federation_not_trusted', 'key of the outside token is not one that the log names');
   }
-  if (!isFrom(record, claims)) {
+  if (!isIssuedBy(record, claims)) {
     throw new Refusal('federation_claims_mismatch', 'outside token is by another issuer');
   }
   if (!claimsMatch(record.claims, claims)) {
@@ -109,11 +109,9 @@ function requireTrusted(
   return record;
 }
 
-/** A JWT-SVID need have no `iss`: its subject says the trust domain. */
-function isFrom({ profile, issuer }: FederationRecord, claims: JsonObject): boolean {
-  if (profile !== 'spiffe') return claims['iss'] === issuer;
-  const { sub } = claims;
-  return typeof sub === 'string' && sub.startsWith(`${issuer}/`);
+/** Whether claims say that they are of the record's issuer. A JWT-SVID need have no `iss`: its subject says the trust domain. */
+export function isIssuedBy({ profile, issuer }: FederationRecord, { iss, sub }: JsonObject): boolean {
+  return profile === 'spiffe' ? typeof sub === 'string' && sub.startsWith(`${issuer}/`) : iss === issuer;
 }
 
 /**

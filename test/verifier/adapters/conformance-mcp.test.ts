@@ -27,7 +27,10 @@ const mcp: Adapter = {
       { tools: { show: order, boom: order }, methods: { ping: 'public' } },
       ({ message }) => ({
         handleRequest: async (_, response) => {
-          const { name, arguments: input } = message?.['params'] as { name: string; arguments: unknown };
+          const { name, arguments: input } = (message?.['params'] ?? {}) as {
+            name: string;
+            arguments: unknown;
+          };
           ran(name);
           if (name === 'boom') throw new Error('tool knows hunter2');
           response.end(JSON.stringify(input));
