@@ -126,6 +126,25 @@ test('a key is checked once, however many envelopes name it', async () => {
   expect(imports).toEqual([2 + 3, 0, 1]);
 });
 
+test('no key that a block names is checked before the root is known to be by the mint', async () => {
+  const mallory = newSigner();
+  let link: Link = { envelope: world.envelope({ depth: 16 }, mallory), holder: world.agent.signer };
+  for (let depth = 15; depth > 5; depth -= 1) link = hand(link, depth);
+  const root = link.envelope.split('~', 1)[0] ?? '';
+  const signed = world.envelope({ depth: 16 });
+  const broken = link.envelope.replace(root, signed.slice(0, -8) + 'AAAAAAAA');
+  for (const [envelope, code] of [
+    [link.envelope, 'mint_not_trusted'],
+    [broken, 'envelope_signature_invalid'],
+  ] as const) {
+    const wire = world.request({ envelope, signer: link.holder });
+    const before = counted.imports;
+    expect(await outcomeOf(verifier.decide(wire, readNote()))).toBe(code);
+    // That of the mint, where the log has it.
+    expect(counted.imports - before).toBeLessThanOrEqual(1);
+  }
+});
+
 describe('an envelope of 16 blocks', () => {
   test('is taken where the API takes envelopes of its size, and refused elsewhere', async () => {
     const links = chain(16);

@@ -37,10 +37,16 @@ export interface InspectedEnvelope {
  * Parses `root~block~…` and holds every block to the one before it: `prev` is the hash of the bytes before, `exp`
  * does not grow, `aud` does not widen, `depth` falls. At most `maxRaisedEnvelopeBytes`: what one API takes may be less.
  *
+ * @param judgeRoot called before the first block is looked at, where there is one: to check the keys that blocks name takes far longer
+ *   than a signature, and strangers shall not have it done. What it throws is thrown.
  * @throws {Refusal} `envelope_too_large`, `envelope_malformed`, `envelope_widened`, `envelope_link_wrong`,
  *   `narrow_too_large` and the codes of `parseRoot` and `parseBlock`.
  */
-export function parseEnvelope(text: string, readKey?: ReadKey): UnverifiedEnvelope {
+export function parseEnvelope(
+  text: string,
+  readKey?: ReadKey,
+  judgeRoot?: (root: UnverifiedRoot) => void,
+): UnverifiedEnvelope {
   if (text.length > limits.maxRaisedEnvelopeBytes) {
     throw new Refusal('envelope_too_large', 'envelope is too large');
   }
@@ -50,6 +56,7 @@ export function parseEnvelope(text: string, readKey?: ReadKey): UnverifiedEnvelo
     throw new Refusal('envelope_malformed', 'too many blocks');
   }
   const root = parseRoot(first);
+  if (rest.length > 0) judgeRoot?.(root);
   const blocks: UnverifiedBlock[] = [];
   let effective: Effective = {
     aud: root.claims.aud,

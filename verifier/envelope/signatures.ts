@@ -2,11 +2,11 @@ import { type Code, Refusal } from '../errors.ts';
 import { rereadOutsideToken, type SignedOutsideToken, verifyOutsideToken } from '../federation/token.ts';
 import type { PublicKey } from '../keys.ts';
 import { revokedKey } from '../log/records.ts';
-import type { BlockClaims } from './block.ts';
+import { type BlockClaims, linkOf } from './block.ts';
 import { parseEnvelope, type UnverifiedEnvelope } from './envelope.ts';
 import { type UnverifiedJws, verifyJws } from './jws.ts';
 import { createKnownKeys } from './known-keys.ts';
-import type { RootClaims } from './root.ts';
+import type { RootClaims, UnverifiedRoot } from './root.ts';
 
 /**
  * These bytes carry valid signatures, from the mint key named in the root down to the last holder. It says nothing
@@ -71,7 +71,12 @@ export function createSignatureCache(capacity: number, maxBytes: number = Infini
     open: (text, digest, keyOf) => {
       const known = opened.get(digest);
       if (known !== undefined) return known.envelope;
-      const parsed = parseEnvelope(text, keys.read);
+      const parsed = parseEnvelope(text, keys.read, (root) => {
+        const link = linkOf(root.jws.compact);
+        if (verified.has(link)) return;
+        verifyRoot(root, keyOf);
+        remember(link);
+      });
       const firstNew = verified.has(digest)
         ? parsed.blocks.length
         : parsed.blocks.findLastIndex(({ claims }) => verified.has(claims.prev));
@@ -96,11 +101,11 @@ function verifySignatures(
   firstNew: number,
 ): SignedEnvelope {
   const mint = keyOf(root.mint);
-  if (firstNew < 0) verifyBlock(root.jws, mint, 'mint_not_trusted');
+  if (firstNew < 0) verifyRoot(root, keyOf);
   const { cnf } = root.claims;
   const first = 'jkt' in cnf ? keyOf(cnf.jkt) : root.holder;
   if (first === undefined) throw new Refusal('holder_key_not_live', 'holder key is not in the trust log');
-  const outside = outsideToken(root.claims, firstNew < 0);
+  const outside = rereadOutside(root.claims);
   let holder = first;
   for (const [index, block] of blocks.entries()) {
     const signer = block.mint === undefined ? holder : mint;
@@ -120,10 +125,16 @@ function verifySignatures(
 }
 
 /** The outside token's signature is one of the root's: where that text was verified before, so was the token in it. */
-function outsideToken({ federated }: RootClaims, isNew: boolean): SignedOutsideToken | undefined {
-  if (federated === undefined) return undefined;
-  const { token, jwk } = federated;
-  return isNew ? verifyOutsideToken(token, jwk) : rereadOutsideToken(token, jwk);
+function verifyRoot(
+  { mint, jws, claims }: UnverifiedRoot,
+  keyOf: (thumbprint: string) => PublicKey | undefined,
+): void {
+  verifyBlock(jws, keyOf(mint), 'mint_not_trusted');
+  if (claims.federated !== undefined) verifyOutsideToken(claims.federated.token, claims.federated.jwk);
+}
+
+function rereadOutside({ federated }: RootClaims): SignedOutsideToken | undefined {
+  return federated && rereadOutsideToken(federated.token, federated.jwk);
 }
 
 function verifyBlock(jws: UnverifiedJws, key: PublicKey | undefined, unknown: Code): void {
