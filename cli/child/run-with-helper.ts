@@ -106,7 +106,7 @@ async function agentOf(
   env: Environment,
   tell: (value: string, keep: 'always' | 'recent') => void,
 ): Promise<{ readonly agent: HelperOptions['agent']; readonly variables: readonly string[] }> {
-  const { source, key, agent: clientId, audience: resource, details, bindHeaders, until } = settings;
+  const { source, key, agent: clientId, audience: resource, details, bindHeaders, forSeconds } = settings;
   const { ports } = session.surroundings;
   const common = { resource, authorizationDetails: details, bindHeaders, ports };
   if (source?.kind === 'helper') {
@@ -114,13 +114,13 @@ async function agentOf(
     if (helper === undefined || helper === '') {
       throw new CliError('run_config_invalid', '`BULLA_HELPER` is not set: this runs inside no other helper');
     }
-    const ends = until === undefined ? {} : { until: Math.floor(ports.now()) + until };
+    const ends = forSeconds === undefined ? {} : { until: Math.floor(ports.now()) + forSeconds };
     return {
       agent: { ...common, ...ends, helper, ...(helperSocket !== undefined && { helperSocket }) },
       variables: [],
     };
   }
-  if (until !== undefined) throw new CliError('argument_invalid', '`--until` is for steps only');
+  if (forSeconds !== undefined) throw new CliError('argument_invalid', '`--for` is for steps only');
   const { issuer } = settings;
   if (issuer === undefined) throw new CliError('run_config_invalid', 'no `issuer`: name it with --issuer');
   const opened = source && openSource(source, env, tell);

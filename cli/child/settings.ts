@@ -20,8 +20,8 @@ export interface RunSettings {
   readonly secretEnv: readonly string[];
   readonly envFile: string | undefined;
   readonly socket: boolean;
-  /** Seconds until nothing more is handed over; inside another helper only. */
-  readonly until: number | undefined;
+  /** For how long something is handed over; inside another helper only. */
+  readonly forSeconds: number | undefined;
 }
 
 const members = new Set([
@@ -67,7 +67,7 @@ export function readSettings(
     secretEnv: either(given.list('secretEnv'), textsOf(file, 'secretEnv')),
     envFile: given.text('envFile') ?? textOf(file, 'envFile'),
     socket: given.flag('socket') || file['socket'] === true,
-    until: given.duration('until'),
+    forSeconds: given.duration('for'),
   };
 }
 

@@ -24,7 +24,7 @@ export function registerApprove(program: BullaCommand): void {
     )
     .argument('<request>', 'what you were sent: a file, or - for stdin')
     .requiredOption('--key <key>', 'your key: a name in the home or a file')
-    .option('--lifetime <time>', 'until when it may be used, at most 1h', '10m')
+    .option('--for <time>', 'how long it may be used, at most 1h', '10m')
     .option('--yes', 'sign what is shown without asking')
     .option('--unseen-body', 'sign although the content was withheld or is too large to show')
     .example('bulla approve request.json --key me > approval.txt')
@@ -45,9 +45,9 @@ async function approve(session: Session, given: Given): Promise<void> {
     );
   }
   await confirm(session, given);
-  const lifetimeSeconds = given.duration('lifetime') ?? 600;
+  const lifetimeSeconds = given.duration('for') ?? 600;
   if (lifetimeSeconds < 1 || lifetimeSeconds > 3600) {
-    throw new CliError('argument_invalid', '`--lifetime` is not 1 s to 1 h');
+    throw new CliError('argument_invalid', '`--for` is not 1 s to 1 h');
   }
   const approval = signApproval(shown, {
     signer: await session.keys.signer(given.required('key')),

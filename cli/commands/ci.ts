@@ -24,7 +24,7 @@ export function registerCi(program: BullaCommand): void {
       .description("Inside a job: start a command with less than the job has, under a key of the step's own.")
       .argument('<command...>', 'the command and its arguments, after `--`'),
   )
-    .option('--until <time>', 'nothing is handed to the step after this long, such as 10m')
+    .option('--for <time>', 'how long the step is handed anything, such as 10m')
     .example('bulla ci step --only-action status -- ./smoke-test.sh')
     .run(step);
 }

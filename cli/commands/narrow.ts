@@ -22,14 +22,14 @@ export function registerNarrow(program: BullaCommand): void {
     .many('--only-resource <resource>', 'leave these resources, and what is in them: `Order::"7"`; repeat')
     .option('--only-path <prefix>', 'leave the paths under this one')
     .many('--max <limit>', 'leave requests up to this: `amount=100`; repeat')
-    .option('--until <time>', 'end after this long at the latest, such as 10m')
+    .option('--for <time>', 'how long it lasts at most, such as 10m')
     .many('--audience <url>', 'leave these audiences; repeat')
     .option('--depth <number>', 'how many blocks may follow')
     .option('--seal', 'let no block follow')
     .option('--schema <file>', "policy set of the API, as JSON (default: from the log of the home's account)")
     .option('--max-bytes <number>', 'longest envelope that the API takes', String(limits.maxEnvelopeBytes))
-    .option('--out <file>', 'write the envelope there (0600) instead of stdout')
-    .example('bulla narrow envelope.txt --key ci --next helper.jwk --only-action order.read --until 10m')
+    .option('--to <file>', 'a file that does not exist yet; made with mode 0600 (default: show it)')
+    .example('bulla narrow envelope.txt --key ci --next helper.jwk --only-action order.read --for 10m')
     .run(narrow);
 }
 
@@ -43,11 +43,11 @@ async function narrow(session: Session, given: Given): Promise<void> {
   const surroundings = { ports, maxEnvelopeBytes, ...(schema !== undefined && { schema }) };
   const narrowed = await narrowEnvelope(envelope, { holder, ...narrowing }, surroundings);
   for (const text of narrowed.policies) session.output.note(text);
-  const out = given.text('out');
-  if (out !== undefined) keep(out, narrowed.envelope);
+  const to = given.text('to');
+  if (to !== undefined) keep(to, narrowed.envelope);
   session.output.result(
-    { policies: narrowed.policies, ...(out === undefined ? { envelope: narrowed.envelope } : { file: out }) },
-    [out === undefined ? narrowed.envelope : `envelope written to ${out}`],
+    { policies: narrowed.policies, ...(to === undefined ? { envelope: narrowed.envelope } : { file: to }) },
+    [to === undefined ? narrowed.envelope : `envelope written to ${to}`],
   );
 }
 
@@ -56,12 +56,12 @@ function keep(file: string, envelope: string): void {
     createPrivateFile(file, `${envelope}\n`);
   } catch (error) {
     if (!isPresent(error)) throw error;
-    throw new CliError('argument_invalid', 'the file of `--out` is there already');
+    throw new CliError('argument_invalid', 'the file of `--to` is there already');
   }
 }
 
 async function readNarrowing(session: Session, given: Given): Promise<Narrowing> {
-  const until = given.duration('until');
+  const seconds = given.duration('for');
   const audiences = given.list('audience');
   const depth = given.integer('depth');
   const next = given.text('next');
@@ -69,7 +69,7 @@ async function readNarrowing(session: Session, given: Given): Promise<Narrowing>
   return {
     ...(only !== undefined && { only }),
     ...(next !== undefined && { next: await readNext(session, next) }),
-    ...(until !== undefined && { expiresAt: session.surroundings.ports.now() + until }),
+    ...(seconds !== undefined && { expiresAt: session.surroundings.ports.now() + seconds }),
     ...(audiences.length > 0 && { audiences }),
     ...(depth !== undefined && { depth }),
     ...(given.flag('seal') && { seal: true }),

@@ -20,29 +20,28 @@ export function registerSecret(program: BullaCommand): void {
     .description('Make a secret. It is shown once, or written to a file; the line holds its hash alone.')
     .argument('<agent>', 'whole id of the agent')
     .option('--to <file>', 'a file that does not exist yet; made with mode 0600 (default: show it)')
-    .option('--valid <time>', 'how long it is good for, such as 90d (default: until the line is removed)')
-    .example('bulla secret new agt_9b01d4 --to ./agent.secret --valid 90d')
+    .option('--for <time>', 'how long it is good for, such as 90d (default: until the line is removed)')
+    .example('bulla secret new agt_9b01d4 --to ./agent.secret --for 90d')
     .run(make);
   secret
     .command('line')
     .description('Give the line for a secret that an agent has already.')
     .argument('<agent>', 'whole id of the agent')
     .argument('<secret>', 'a file, or - for stdin; a line break at its end is left out')
-    .option('--valid <time>', 'how long it is good for, such as 90d (default: until the line is removed)')
+    .option('--for <time>', 'how long it is good for, such as 90d (default: until the line is removed)')
     .example('bulla secret line agt_9b01d4 - < legacy.secret')
     .run(describe);
 }
 
-async function make({ output }: Session, given: Given): Promise<void> {
+async function make(session: Session, given: Given): Promise<void> {
   const secret = randomBytes(secretBytes).toString('base64url');
-  const line = lineFor(given, secret);
+  const line = lineFor(session, given, secret);
   const file = given.text('to');
   if (file !== undefined) writeSecret(file, `${secret}\n`);
-  output.result({ line, ...(file === undefined ? { secret } : { file }) }, [
+  session.output.result({ line, ...(file === undefined ? { secret } : { file }) }, [
     ...fields({ secret: file === undefined ? secret : undefined, 'written to': file }),
     ...explain(line),
   ]);
-  await Promise.resolve();
 }
 
 async function describe(session: Session, given: Given): Promise<void> {
@@ -54,7 +53,7 @@ async function describe(session: Session, given: Given): Promise<void> {
       hint: 'bulla secret new makes one that cannot be guessed from its hash',
     });
   }
-  const line = lineFor(given, secret);
+  const line = lineFor(session, given, secret);
   session.output.result({ line }, explain(line));
 }
 
@@ -65,18 +64,18 @@ interface ConfigLine {
   readonly notAfter?: number;
 }
 
-function lineFor(given: Given, secret: string): ConfigLine {
+function lineFor(session: Session, given: Given, secret: string): ConfigLine {
   const agent = given.argument(0);
   if (!/^agt_[0-9a-f]{32}$/u.test(agent)) {
     throw new CliError('argument_invalid', 'the agent is not named by its whole id', {
       hint: 'bulla admin agent list shows ids',
     });
   }
-  const valid = given.duration('valid');
+  const seconds = given.duration('for');
   return {
     agent,
     sha256: createHash('sha256').update(secret).digest('base64url'),
-    ...(valid !== undefined && { notAfter: Math.floor(Date.now() / 1000) + valid }),
+    ...(seconds !== undefined && { notAfter: Math.floor(session.surroundings.ports.now()) + seconds }),
   };
 }
 

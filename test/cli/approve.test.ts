@@ -186,7 +186,7 @@ describe('approve', () => {
     expect(stderr).toContain('WITHHELD');
   });
   test('lives at most an hour', async () => {
-    expect(await failure(sent(), '--lifetime', '61m')).toBe('2 argument_invalid');
+    expect(await failure(sent(), '--for', '61m')).toBe('2 argument_invalid');
   });
   test('shows what would hide in a terminal', async () => {
     const body = 'pay 1\u001B[2K\u202E000,1\nyou are asked to approve, once:\u2028\u0000';

@@ -40,7 +40,7 @@ describe('narrow', () => {
       desk.path('helper.jwk'),
       '--only-resource',
       'Document::"7"',
-      '--until',
+      '--for',
       '2m',
       '--seal',
     );
@@ -56,7 +56,7 @@ describe('narrow', () => {
   test('writes a file for its owner alone, and replaces none', async () => {
     const out = desk.path('narrowed.txt');
     const file = desk.write('envelope.txt', envelope);
-    const argv = ['narrow', file, '--key', api.key, '--only-action', 'document.read', '--out', out];
+    const argv = ['narrow', file, '--key', api.key, '--only-action', 'document.read', '--to', out];
     expect(await desk.json(...argv)).toMatchObject({
       file: out,
       policies: [expect.stringContaining('document.read')],
@@ -69,7 +69,7 @@ describe('narrow', () => {
   test('what was handed on is spent by `call`, to its end, without an issuer', async () => {
     const file = desk.path('handed.txt');
     const key = desk.write('helper-private.jwk', JSON.stringify(helper.privateJwk));
-    const only = ['--only-resource', 'Document::7', '--until', '1m', '--out', file];
+    const only = ['--only-resource', 'Document::7', '--for', '1m', '--to', file];
     await desk.run(narrow('--next', desk.path('helper.jwk'), ...only), { stdin: envelope });
     const spend = (id: string): string[] => [
       'call',

@@ -33,10 +33,11 @@ function accepts(line: Made['line']): boolean {
 
 describe('bulla secret', () => {
   test('new shows a secret once, and the line with its hash that the issuer takes', async () => {
-    const { stdout } = await desk.run(['secret', 'new', agent, '--valid', '90d', '--json']);
+    const { stdout } = await desk.run(['secret', 'new', agent, '--for', '90d', '--json']);
     const { line, secret = '' } = JSON.parse(stdout) as Made;
     expect(secret).toMatch(/^[A-Za-z0-9_-]{43}$/u);
     expect(line).toEqual({ agent, sha256: sha256(secret), notAfter: expect.any(Number) });
+    expect(Math.abs((line.notAfter ?? 0) - Date.now() / 1000 - 90 * 86_400)).toBeLessThan(60);
     expect(accepts(line)).toBe(true);
     const again = JSON.parse((await desk.run(['secret', 'new', agent, '--json'])).stdout) as Made;
     expect(again.secret).not.toBe(secret);
