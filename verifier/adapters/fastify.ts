@@ -158,9 +158,9 @@ function findRow(request: FastifyRequest, table: FastifyTable): FoundRow {
   throw new Refusal(others ? 'route_method_unmapped' : 'route_unmapped', 'route has no row');
 }
 
-/** Whatever parses the content reads what was verified. */
+/** Whatever parses the content reads what was verified. Empty content too: on a stream that has ended, parsers wait for ever. */
 function payloadOf(content: Uint8Array | undefined): Readable | undefined {
-  if (content === undefined || content.length === 0) return undefined;
-  const payload = Readable.from([content], { objectMode: false });
+  if (content === undefined) return undefined;
+  const payload = Readable.from(content.length === 0 ? [] : [content], { objectMode: false });
   return Object.assign(payload, { receivedEncodedLength: content.length });
 }

@@ -108,6 +108,15 @@ function content(adapter: Adapter): void {
     expect(ran).toEqual([]);
   });
 
+  test.each([
+    ['Content-Length: 0', ''],
+    ['Transfer-Encoding: chunked', '0\r\n\r\n'],
+  ])('that is empty is not waited for either: %s', async (field, sent) => {
+    const { proven, send, ran } = await openShop(adapter);
+    await send([...proven('PUT', '/files/f1', { type: 'text/plain' }), field], sent);
+    expect(ran).toEqual(['PUT /files/:id']);
+  });
+
   test('that is broken off runs nothing, and the next request is served', async () => {
     const onError = vi.fn();
     const { proven, host, server, send, ran } = await openShop(adapter, { onError });
