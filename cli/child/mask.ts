@@ -23,7 +23,10 @@ export function createMask(): Mask {
   let search = createSearch([]);
   return {
     add: (value, keep) => {
-      const forms = keep === 'always' ? formsOf(value) : [...formsOf(value, false), ...partsOf(value)];
+      const forms =
+        keep === 'always'
+          ? [value, ...linesOf(value)].flatMap((each) => formsOf(each))
+          : [...formsOf(value, false), ...partsOf(value)];
       const known = keep === 'always' ? always : recent;
       const isNew = !forms.every((form) => known.has(form));
       for (const form of forms) {
@@ -55,11 +58,14 @@ export function createMask(): Mask {
   };
 }
 
-/** A secret as it is, and as programs write it: in JSON, percent-encoded, in base64 and base64url at any offset. */
+/** A secret as it is, and as programs write it: in JSON, percent- and form-encoded, in base64 and base64url at any offset. */
 function formsOf(value: string, encoded = true): readonly string[] {
   const bytes = Buffer.from(value);
   if (bytes.length < minBytes) return [];
-  const forms = [value, JSON.stringify(value).slice(1, -1), encodeURIComponent(value)];
+  const percent = encodeURIComponent(value);
+  const form = new URLSearchParams([['', value]]).toString().slice(1);
+  const lower = [percent, form].map((text) => text.replaceAll(/%../gu, (escape) => escape.toLowerCase()));
+  const forms = [value, JSON.stringify(value).slice(1, -1), percent, form, ...lower];
   if (encoded && bytes.length >= 12) {
     for (const shift of [0, 1, 2]) {
       const text = Buffer.concat([Buffer.alloc(shift), bytes]).toString('base64url');
@@ -69,6 +75,14 @@ function formsOf(value: string, encoded = true): readonly string[] {
     }
   }
   return [...new Set(forms)].map((form) => Buffer.from(form).toString('latin1'));
+}
+
+/** Lines of a secret, such as a private key in PEM, that are printed one by one: with other ends, or indented. Short ones say little. */
+export function linesOf(value: string): readonly string[] {
+  return value
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line.length >= 12);
 }
 
 /** Payloads and signatures of what consists of compact JWS: each is enough to tell what the whole said. */

@@ -1,3 +1,4 @@
+import { linesOf } from '../child/mask.ts';
 import { runWithHelper } from '../child/run-with-helper.ts';
 import { readSettings } from '../child/settings.ts';
 import type { BullaCommand, Given } from '../command.ts';
@@ -39,7 +40,9 @@ async function job(session: Session, given: Given): Promise<number> {
 
 /** Asks the runner to hide a value in everything that later steps print, too. The runner keeps the line itself from the log. */
 function maskInActions(value: string): void {
-  if (/^[\x21-\x7e]{8,}$/u.test(value)) process.stdout.write(`::add-mask::${value}\n`);
+  for (const text of new Set([value, ...linesOf(value)])) {
+    if (/^[\x21-\x7e]{8,}$/u.test(text)) process.stdout.write(`::add-mask::${text}\n`);
+  }
 }
 
 async function step(session: Session, given: Given): Promise<number> {

@@ -212,6 +212,19 @@ describe('the command', () => {
     expect(rest.endsWith('***')).toBe(true);
   });
 
+  test('has a secret of several lines hidden line by line, and however it is percent-encoded', async () => {
+    const lines = ['-----BEGIN KEY-----', 'first+line/of=the key', 'second+line/of=the key'];
+    const [, first = ''] = lines;
+    const form = new URLSearchParams([['', first]]).toString().slice(1);
+    const shown = [...lines.map((line) => `  ${line}\r`), form, form.toLowerCase()];
+    const code = `for (const line of ${JSON.stringify(shown)}) console.log(line)`;
+    const { stdout } = await runCli(
+      ['run', ...fromGithub(), '--secret-env', 'DEPLOY_KEY', ...program(code)],
+      { ...github.env, DEPLOY_KEY: `${lines.join('\n')}\n` },
+    );
+    expect(stdout).toBe('  ***\r\n  ***\r\n  ***\r\n***\n***\n');
+  });
+
   test('may print bytes of any kind, and a secret letter by letter', async () => {
     const code = `
       const { setTimeout: after } = require('node:timers/promises');
