@@ -116,7 +116,7 @@ export const issuerCodes = {
   federation_ambiguous: {
     status: 400,
     oauth: 'invalid_request',
-    meaning: 'subject token fits federations that stand for different agents',
+    meaning: 'subject token fits federations that stand for different agents, or more of them than are tried',
   },
   federation_keys_changed: {
     status: 400,

@@ -29,8 +29,13 @@ interface Source {
   triedAt?: number;
   failure?: string;
   pending?: Promise<void>;
-  /** The unpinned keys that the log lines have told of. */
-  told: string;
+}
+
+/** What the log lines have told of one federation. */
+interface Told {
+  readonly set: KeySet;
+  /** Its keys that the log does not pin. */
+  readonly strange: string;
 }
 
 const maxPublishedKeys = 64;
@@ -43,7 +48,8 @@ const maxAgeSeconds = 3600;
  * Key sets (RFC 7517) of outside issuers, fetched when a token needs them and kept for a while. They only find the key that
  * the log pins by thumbprint: whoever controls what is fetched can withhold a key and cannot add one.
  *
- * A fetch happens at most once in `keySetCooldownSeconds` for each federation, whatever tokens arrive.
+ * A fetch happens at most once in `keySetCooldownSeconds` for each place, whatever tokens arrive: federations with one issuer share
+ * what was fetched, so that strangers cause no more of it where there are hundreds.
  */
 export class KeySets {
   readonly #ports: IssuerPorts;
@@ -51,6 +57,7 @@ export class KeySets {
   readonly #cooldownSeconds: number;
   readonly #configured: ReadonlyMap<string, FederationConfig>;
   readonly #sources = new Map<string, Source>();
+  readonly #told = new Map<string, Told>();
   readonly #fetchDocument: FetchDocument;
 
   constructor(config: AccountConfig, ports: IssuerPorts) {
@@ -89,6 +96,7 @@ export class KeySets {
         `key set of the outside issuer cannot be had: ${source.failure ?? 'no answer'}`,
       );
     }
+    this.#tell(name, record, set);
     const published = set.keys.filter(fits);
     if (published.length === 0) {
       throw new IssuerRefusal('subject_token_refused', 'outside issuer publishes no key of that `kid`');
@@ -103,10 +111,13 @@ export class KeySets {
     return pinned.map(({ key }) => key);
   }
 
-  /** What is known of an issuer; forgotten when the log names another issuer under the same name. */
-  #source(name: string, { issuer }: FederationRecord): Source {
-    const place = `${name}\n${issuer}`;
-    const known = this.#sources.get(place) ?? { told: '' };
+  /** What is known of the place where the keys are. Nothing else is shared: who may be asked, and which keys are read, is part of it. */
+  #source(name: string, { issuer, profile }: FederationRecord): Source {
+    const { jwksUrl, jwksFile, dangerouslyAllowPrivateAddresses = false } = this.#configured.get(name) ?? {};
+    const configured = jwksFile ?? jwksUrl;
+    const where = configured === undefined ? { issuer } : { jwksFile, jwksUrl };
+    const place = JSON.stringify([where, profile === 'spiffe', dangerouslyAllowPrivateAddresses]);
+    const known = this.#sources.get(place) ?? {};
     this.#sources.set(place, known);
     return known;
   }
@@ -136,7 +147,6 @@ export class KeySets {
       const document = await this.#load(name, record);
       source.set = { keys: readKeySet(document, record.profile), fetchedAt: this.#ports.now() };
       delete source.failure;
-      this.#tell(name, record, source);
     } catch (cause) {
       source.failure = failureOf(cause);
       const { failure } = source;
@@ -163,16 +173,18 @@ export class KeySets {
   }
 
   /** Once for each set of strange keys: an issuer that prepares its next key is told of, and not every ten minutes. */
-  #tell(name: string, record: FederationRecord, source: Source): void {
-    const strange = (source.set?.keys ?? [])
+  #tell(name: string, record: FederationRecord, set: KeySet): void {
+    const before = this.#told.get(name);
+    if (before?.set === set) return;
+    const strange = set.keys
       .map(({ key }) => key.thumbprint)
       .filter((thumbprint) => !record.keys.includes(thumbprint))
       .sort()
       .join(' ');
-    if (strange !== '' && strange !== source.told) {
+    if (strange !== '' && strange !== before?.strange) {
       this.#log({ level: 'warn', event: 'federation.keys_changed', federation: name, unpinned: strange });
     }
-    source.told = strange;
+    this.#told.set(name, { set, strange });
   }
 
   #log(line: Parameters<IssuerPorts['log']>[0]): void {

@@ -91,6 +91,9 @@ export async function credentialOfOutsideToken(
   };
 }
 
+/** Trusts that claims may fit. */
+const maxCandidates = 16;
+
 /**
  * Finds the trust under which a token holds: in the order of their names the first whose issuer, keys and claims fit. All that fit must
  * stand for one agent.
@@ -103,6 +106,8 @@ async function findTrust(
   check: (record: FederationRecord, key: OutsideKey) => JsonObject,
 ): Promise<Match> {
   const candidates = candidatesFor(account.log.federations(), token.claims);
+  // A claim may be a list, one item of which is enough: strangers would have all trusts tried.
+  if (candidates.length > maxCandidates) throw ambiguous();
   const matches: Match[] = [];
   const refusals: unknown[] = [];
   for (const [name, record] of candidates) {
@@ -120,10 +125,7 @@ async function findTrust(
     throw only !== undefined && others.length === 0 ? only : unknownFederation();
   }
   if (matches.some(({ record }) => record.agent !== match.record.agent)) {
-    throw new IssuerRefusal(
-      'federation_ambiguous',
-      'subject token stands for several agents: an admin must say for which',
-    );
+    throw ambiguous();
   }
   return match;
 }
@@ -154,6 +156,13 @@ function candidatesFor(
 ): readonly (readonly [string, FederationRecord])[] {
   const ofIssuer = federations.filter(([, record]) => isIssuedBy(record, claims));
   return ofIssuer.length > 1 ? ofIssuer.filter(([, record]) => claimsMatch(record.claims, claims)) : ofIssuer;
+}
+
+function ambiguous(): IssuerRefusal {
+  return new IssuerRefusal(
+    'federation_ambiguous',
+    'subject token stands for several agents: an admin must say for which',
+  );
 }
 
 function unknownFederation(): IssuerRefusal {

@@ -218,6 +218,27 @@ describe('keys of an outside issuer', () => {
     expect(world.server.asked).toHaveLength(4);
   });
 
+  test('are asked for once for all trusts in one issuer, however many a made-up token fits', async () => {
+    const world = await create();
+    const account = world.issuer.config.accounts[0];
+    if (account === undefined) throw new Error('no account');
+    const names = Array.from({ length: 17 }, (_, index) => `build-${index}`);
+    const federations = names.map((name) => ({ name, dangerouslyAllowPrivateAddresses: true }));
+    Object.assign(account, { federations });
+    await world.issuer.restart();
+    for (const name of names.slice(1))
+      await world.trust({ name, claims: { repository: `octo-org/${name}` } });
+    const repository = names.map((name) => `octo-org/${name}`);
+    const made = (kid: string): string => world.outside.token({ iss: world.server.url, repository }, { kid });
+    expect((await world.exchange(made('made-up'))).code).toBe('federation_unknown');
+    expect(world.server.asked).toEqual(['/.well-known/openid-configuration', '/.well-known/jwks']);
+    expect((await world.exchange(world.github({ repository: 'octo-org/build-7' }))).status).toBe(200);
+    expect(world.server.asked).toHaveLength(2);
+    await world.trust({ name: 'build-0', claims: { repository: 'octo-org/build-0' } });
+    expect((await world.exchange(made('made-up'))).code).toBe('federation_ambiguous');
+    expect((await world.exchange(world.github({ repository: 'octo-org/build-7' }))).status).toBe(200);
+  });
+
   test('may come from a file, which is read again when it is needed', async () => {
     const world = await create();
     const file = join(world.issuer.dir, 'bundle.json');
