@@ -1,10 +1,14 @@
+import type { Next, NextStep } from '@bulla/verifier';
 import type { AuthorizationDetail } from '@bulla/verifier/envelope';
 import { isJsonObject, parseAuthorizationDetails } from '@bulla/verifier/envelope';
 import { parse, readCapped, reasonOf } from './http.ts';
 
+/** A step that needs no further word. */
+type PlainStep = Exclude<NextStep | Next['do'], 'approval' | 'ask'>;
+
 /** What an API says can be done about a refusal or denial: docs/spec/http.md section 4. */
 export type ProblemNext =
-  | { readonly do: 'exchange' | 'prove_again' | 'retry_later' | 'change_request' | 'ask_admin' | 'none' }
+  | { readonly do: PlainStep }
   | { readonly do: 'approval' }
   | {
       readonly do: 'approval';
@@ -40,14 +44,14 @@ const word = /^[a-z0-9_]{1,64}$/u;
 const group = /^[a-z0-9][a-z0-9_-]{0,62}$/u;
 const digest = /^[A-Za-z0-9_-]{43}$/u;
 const account = /^acct_[A-Za-z0-9_-]{43}$/u;
-const simple: ReadonlySet<string> = new Set([
-  'exchange',
-  'prove_again',
-  'retry_later',
-  'change_request',
-  'ask_admin',
-  'none',
-]);
+const plainSteps: Readonly<Record<PlainStep, true>> = {
+  exchange: true,
+  prove_again: true,
+  retry_later: true,
+  change_request: true,
+  ask_admin: true,
+  none: true,
+};
 
 /**
  * Reads why a guarded API refused or denied, and what can be done about it. The response stays readable. Whatever is not of the
@@ -86,7 +90,11 @@ function readNext(value: unknown): ProblemNext | undefined {
   const step = value['do'];
   if (step === 'approval') return readApproval(value);
   if (step === 'ask') return readAsk(value['authorization_details']);
-  return typeof step === 'string' && simple.has(step) ? ({ do: step } as ProblemNext) : undefined;
+  return isPlainStep(step) ? { do: step } : undefined;
+}
+
+function isPlainStep(step: unknown): step is PlainStep {
+  return typeof step === 'string' && Object.hasOwn(plainSteps, step);
 }
 
 function readApproval(value: Readonly<Record<string, unknown>>): ProblemNext {

@@ -242,6 +242,19 @@ describe('guessing', () => {
     expect((await post(secret, { signer: other })).status).toBe(200);
   });
 
+  test('is forgiven after an hour without: the next lock is a short one again', async () => {
+    await world.vouch('read');
+    await guess(10);
+    world.issuer.ahead += 61;
+    await guess(10);
+    world.issuer.ahead += 120 + 3601;
+    await guess(10);
+    world.issuer.ahead += 59;
+    expect((await post(secret)).code).toBe('client_locked');
+    world.issuer.ahead += 2;
+    expect((await post(secret)).status).toBe(200);
+  });
+
   test('with the key of the agent at work counts against that key', async () => {
     await world.vouch('read');
     expect((await post(secret)).status).toBe(200);

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { inspect } from '@bulla/verifier/envelope';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type ExchangeChange, ExchangeWorld } from '../kit/exchange.ts';
@@ -238,6 +239,24 @@ describe('which trust of the log a token is under', () => {
     await world.trust();
     await world.trust({ name: 'other', agent: second.id });
     expect((await world.exchange(world.github())).code).toBe('federation_ambiguous');
+  });
+
+  test('none, where admins give it to another agent while keys are fetched', async () => {
+    const { ledger, alice } = world.issuer;
+    ledger.time = Math.max(ledger.time, world.now);
+    const second = ledger.agent(alice);
+    await world.issuer.appended(ledger.lastLeaf);
+    await world.trust();
+    const { url, jwksUrl, keys } = world.server;
+    const answer = async (response: ServerResponse): Promise<void> => {
+      world.server.answer = undefined;
+      await world.trust({ agent: second.id });
+      response.end(JSON.stringify({ issuer: url, jwks_uri: jwksUrl, keys }));
+    };
+    world.server.answer = (_, response) => void answer(response);
+    expect((await world.exchange(world.github())).code).toBe('federation_unknown');
+    const { access_token: envelope = '' } = await world.exchange(world.github());
+    expect(inspect(envelope).root.client_id).toBe(second.id);
   });
 
   test('none, once admins distrust it or the agent ends', async () => {

@@ -76,6 +76,14 @@ describe('what an outside issuer, or whoever sits between, may answer with', () 
     );
   });
 
+  test('a key set that gives one `kid` to two keys', async () => {
+    const world = await create();
+    await world.trust();
+    world.server.keys = [published(new OutsideIssuer('ES256'), 'k1'), published(world.outside, 'k1')];
+    expect(await world.exchange(world.github())).toMatchObject(unavailable);
+    expect(reasonOf(world)).toBe('key set repeats a `kid`');
+  });
+
   test('a key set on another machine of the network', async () => {
     const world = await create();
     await world.trust();
