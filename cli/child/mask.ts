@@ -74,7 +74,7 @@ function formsOf(value: string, encoded = true): readonly string[] {
       forms.push(inner, inner.replaceAll('-', '+').replaceAll('_', '/'));
     }
   }
-  return [...new Set(forms)].map((form) => Buffer.from(form).toString('latin1'));
+  return [...new Set(forms)].map((text) => Buffer.from(text).toString('latin1'));
 }
 
 /** Lines of a secret, such as a private key in PEM, that are printed one by one: with other ends, or indented. Short ones say little. */

@@ -55,11 +55,10 @@ async function evaluate(options: JudgeOptions, asked: Asked): Promise<Judged> {
   const { request, subject } = evaluation;
   // Unverified, and only compared: no proof is spent for a question that has its answer already.
   const claimed = claimedSubject(request.headers);
-  if (claimed !== undefined && (claimed !== subject.id || subject.type !== principalType)) {
-    return refused(mismatch('subject'));
-  }
+  const isSubject = (id: string | undefined): boolean => subject.type === principalType && subject.id === id;
+  if (claimed !== undefined && !isSubject(claimed)) return refused(mismatch('subject'));
   const judged = await judge(options, request, expectationOf(evaluation));
-  if (judged.allowed && judged.grant?.subject !== subject.id) return refused(mismatch('subject'));
+  if (judged.allowed && !isSubject(judged.grant?.subject)) return refused(mismatch('subject'));
   return judged;
 }
 

@@ -249,6 +249,13 @@ describe('envoy', () => {
     expect(guard.api.receipts).toEqual([]);
   });
 
+  test('content with a mark of the proxy and another of the client is refused, in either order', async () => {
+    const other = (value: string) => [['x-envoy-auth-partial-body', value] as const];
+    expect((await guard.envoy(guard.proven(pay(1)), {}, other('true'))).outcome).toBe('content_unseen');
+    const first = await guard.envoy(guard.proven(pay(1)), { partial: 'true' }, other('false'));
+    expect(first.outcome).toBe('content_unseen');
+  });
+
   test('a mark of the client’s own, where there is no content, is refused', async () => {
     expect((await guard.envoy(guard.proven(read), { partial: 'false' })).outcome).toBe('content_unseen');
   });
