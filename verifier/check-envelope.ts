@@ -24,7 +24,8 @@ export interface CheckedEnvelope {
  * Checks an envelope the way a decision does, as far as that goes without a request: signatures, account, audience, life,
  * mint lease, standing of person, agent and keys, revocation, current policy (steps 3 to 8 of verify.ts).
  *
- * Does NOT check possession (there is no proof), how old the trust state is, which actions a vouched key may do, or the policy. Not for guarding an API.
+ * Does NOT check possession (there is no proof), how old the trust state is, which actions a vouched key may do, or the policy.
+ * Not for guarding an API.
  *
  * @throws {Refusal} the codes of those steps.
  */

@@ -26,6 +26,11 @@ export function requestHash(parts: ApprovedParts): string {
  * further do not change it.
  */
 export function rootHash(envelope: string): string {
+  return hash('sha256', rootOf(envelope), 'base64url');
+}
+
+/** Compact text of the root block. */
+export function rootOf(envelope: string): string {
   const end = envelope.indexOf('~');
-  return hash('sha256', end < 0 ? envelope : envelope.slice(0, end), 'base64url');
+  return end < 0 ? envelope : envelope.slice(0, end);
 }

@@ -4,15 +4,13 @@ export {
   type UnverifiedApproval,
 } from '../approval/approval.ts';
 export { rootHash } from '../approval/hashes.ts';
+export { type ApprovalRequest, approvalRequest, type RequestForApproval } from '../approval/request.ts';
 export {
   type ApprovalOptions,
-  type ApprovalRequest,
-  approvalRequest,
-  type RequestForApproval,
   readApprovalRequest,
   type ShownApprovalRequest,
   signApproval,
-} from '../approval/request.ts';
+} from '../approval/sign.ts';
 export { decodeBase64url, encodeBase64url } from '../base64url.ts';
 export { bindingOf, checkOutsideToken, checkUnboundToken, isIssuedBy } from '../federation/check.ts';
 export { claimsMatch } from '../federation/claims.ts';

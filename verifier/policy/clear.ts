@@ -1,44 +1,15 @@
-import type { Resource, RouteOptions } from '../access.ts';
 import { partsOf } from '../approval/check.ts';
 import { requestHash, rootHash } from '../approval/hashes.ts';
-import type { SignedEnvelope } from '../envelope/signatures.ts';
 import { Refusal } from '../errors.ts';
-import { claimTexts } from '../federation/claims.ts';
-import { groupsOf } from '../log/groups.ts';
 import type { TrustView } from '../log/view.ts';
 import type { Next } from '../next.ts';
-import type { Parties } from '../parties.ts';
-import type { CheckedProof } from '../proof/dpop.ts';
-import type { PresentedRequest } from '../proof/request.ts';
 import type { Reason } from '../receipt.ts';
 import type { AudienceStanding } from '../standing.ts';
 import { countApprovals, helpfulGroups } from './approvals.ts';
 import { approvalGroups, buildContext, type ReservedContext, timeContext } from './context.ts';
-import {
-  createEngine,
-  type Engine,
-  type Verdict as EngineVerdict,
-  type LoadedSet,
-  type Question,
-} from './engine.ts';
+import { createEngine, type Engine, type Verdict as EngineVerdict, type LoadedSet } from './engine.ts';
 import type { Narrow } from './narrow.ts';
-
-/** Everything the policy may know of one request. */
-interface Case {
-  readonly envelope: SignedEnvelope;
-  readonly parties: Parties;
-  /** Ids of the people who approved. */
-  readonly approvers: readonly string[];
-  readonly standing: AudienceStanding;
-  readonly request: PresentedRequest;
-  readonly proof: CheckedProof;
-  readonly action: string;
-  readonly resource: Resource;
-  readonly context: Readonly<Record<string, unknown>> | undefined;
-  readonly route: RouteOptions;
-  /** Unix seconds. */
-  readonly now: number;
-}
+import { type Case, questionFor } from './question.ts';
 
 export type Verdict =
   | { readonly allowed: true; readonly reasons: readonly Reason[] }
@@ -153,71 +124,6 @@ function warm(engine: Engine): void {
 
 /** Sets under which one list of limits was validated: current, overlapping, and the one to come. */
 const keptPerList = 4;
-
-function questionFor(
-  set: LoadedSet,
-  trust: TrustView,
-  { parties, envelope, request, action, resource, context, now }: Case,
-  approvals: ReservedContext['approvals'],
-): Question {
-  const { id, record } = parties.principal;
-  const reserved = new Facts({ parties, envelope, request, now }, approvals);
-  return {
-    principal: {
-      type: 'User',
-      id,
-      attributes: { ...record.attributes, assurance: record.assurance },
-      parents: groupsOf(trust.read, record).map((group) => ({ type: 'Group', id: group })),
-    },
-    action,
-    resource,
-    context: buildContext(set, action, reserved, context),
-  };
-}
-
-/** Each fact is worked out when a policy reads it. */
-class Facts implements ReservedContext {
-  readonly key: ReservedContext['key'];
-  readonly depth: number;
-  readonly actors: readonly string[];
-  readonly approvals: ReservedContext['approvals'];
-  readonly #request: PresentedRequest;
-  readonly #agent: Parties['agent'];
-  readonly #outside: SignedEnvelope['outside'];
-  readonly #now: number;
-
-  constructor(
-    { parties, envelope, request, now }: Pick<Case, 'parties' | 'envelope' | 'request' | 'now'>,
-    approvals: ReservedContext['approvals'],
-  ) {
-    this.key = parties.key;
-    this.depth = envelope.blocks.length;
-    this.actors = parties.actors;
-    this.approvals = approvals;
-    this.#request = request;
-    this.#agent = parties.agent;
-    this.#outside = envelope.outside;
-    this.#now = now;
-  }
-
-  get agent(): Exclude<ReservedContext['agent'], undefined> | undefined {
-    if (this.#agent === undefined) return undefined;
-    const { id, record } = this.#agent;
-    return { id, kind: record.kind, registeredBy: record.registeredBy };
-  }
-
-  get federated(): Readonly<Record<string, string>> | undefined {
-    return this.#outside && claimTexts(this.#outside.claims);
-  }
-
-  get request(): ReservedContext['request'] {
-    return { method: this.#request.method, path: this.#request.path };
-  }
-
-  get time(): ReservedContext['time'] {
-    return timeContext(this.#now);
-  }
-}
 
 interface LimitSource {
   readonly source: string;
