@@ -10,7 +10,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { now } from '../../kit/deciding.ts';
 import { chunked, dial, parseAnswer, readAll } from '../../kit/raw-http.ts';
 import { openShop } from './shop.ts';
-import type { Adapter } from './shops.ts';
+import { type Adapter, listening } from './shops.ts';
 
 const mcp: Adapter = {
   name: 'MCP',
@@ -38,15 +38,7 @@ const mcp: Adapter = {
       }),
       options,
     );
-    const server = createServer(listener).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    return {
-      server,
-      close: () => {
-        server.closeAllConnections();
-        server.close();
-      },
-    };
+    return listening(createServer(listener));
   },
 };
 

@@ -75,6 +75,17 @@ const boom = (): never => {
 
 const table = { ...rows, 'GET /health': 'public' } as const;
 
+/** What is registered on the app itself; `/orders/new` before the parameter, which Express would take first. */
+const plainRoutes = [
+  ['get', '/orders/new'],
+  ['get', '/orders/:id'],
+  ['post', '/orders'],
+  ['put', '/files/:id'],
+  ['get', '/search'],
+  ['get', '/lost'],
+  ['get', '/tenant'],
+] as const;
+
 const openNode: Adapter['open'] = async ({ verifier, options, ran }) => {
   const guarded = (name: RowName, read: (query: URLSearchParams) => string = () => '') => ({
     ...rows[name],
@@ -148,13 +159,7 @@ const openHono: Adapter['open'] = async ({ verifier, options, ran }) => {
     if (body.length > 0) return c.body(body);
     return c.json({ grant: c.get('grant'), params: c.req.param(), query: c.req.query('id') ?? 'none' });
   };
-  app.get('/orders/new', (c) => handler(c));
-  app.get('/orders/:id', (c) => handler(c));
-  app.post('/orders', (c) => handler(c));
-  app.put('/files/:id', (c) => handler(c));
-  app.get('/search', (c) => handler(c));
-  app.get('/lost', (c) => handler(c));
-  app.get('/tenant', (c) => handler(c));
+  for (const [method, path] of plainRoutes) app[method](path, (c) => handler(c));
   app.get('/boom', boom);
   app.onError((_, c) => c.text('failed', 500));
   const v1 = new Hono<hono.GuardEnv<TestGrant>>();
@@ -183,13 +188,7 @@ const openExpress: Adapter['open'] = async ({ verifier, options, ran }) => {
       response.end(given);
     } else response.json({ grant, params: request.params, query: request.query['id'] ?? 'none' });
   };
-  app.get('/orders/new', handler);
-  app.get('/orders/:id', handler);
-  app.post('/orders', handler);
-  app.put('/files/:id', handler);
-  app.get('/search', handler);
-  app.get('/lost', handler);
-  app.get('/tenant', handler);
+  for (const [method, path] of plainRoutes) app[method](path, handler);
   app.get('/boom', boom);
   const api = createExpress.Router();
   const v1 = createExpress.Router();
@@ -226,13 +225,7 @@ const openFastify: Adapter['open'] = async ({ verifier, options, ran }) => {
     const query = (request.query as Record<string, string>)['id'] ?? 'none';
     return reply.send({ grant, params: request.params, query });
   };
-  app.get('/orders/new', handler);
-  app.get('/orders/:id', handler);
-  app.post('/orders', handler);
-  app.put('/files/:id', handler);
-  app.get('/search', handler);
-  app.get('/lost', handler);
-  app.get('/tenant', handler);
+  for (const [method, path] of plainRoutes) app[method](path, handler);
   app.get('/boom', boom);
   app.setErrorHandler((_error, _request, reply) => reply.code(500).send('failed'));
   await app.register(
@@ -256,7 +249,8 @@ const openFastify: Adapter['open'] = async ({ verifier, options, ran }) => {
   };
 };
 
-async function listening(server: Server): Promise<{ server: Server; close: () => void }> {
+/** The server once it listens, on loopback, and what closes it. */
+export async function listening(server: Server): Promise<{ server: Server; close: () => void }> {
   if (!server.listening) {
     if (server.address() === null) server.listen(0, '127.0.0.1');
     await once(server, 'listening');
