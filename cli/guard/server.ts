@@ -29,7 +29,10 @@ const maxHeaderBytes = 49_152;
 export function createGuardServer(options: GuardServerOptions): Server {
   const settings = { maxHeaderSize: maxHeaderBytes, requireHostHeader: false, requestTimeout: 30_000 };
   const server = createServer(settings, (request, response) => {
-    void serve(options, request, response);
+    serve(options, request, response).catch((error: unknown) => {
+      options.onError?.(error);
+      response.destroy();
+    });
   });
   // An `Upgrade` that nobody listens for is served as a request; the verifier refuses the field.
   return server;

@@ -71,7 +71,8 @@ export function identityOf(
   return {
     'bulla-subject': grant?.subject ?? '',
     'bulla-actors': grant?.actors.join(', ') ?? '',
-    'bulla-grant': grant?.envelopeId ?? '',
+    // The mint's word, any text: escaped, where a field could not hold it.
+    'bulla-grant': grant === undefined ? '' : asciiJson(grant.envelopeId).slice(1, -1),
   };
 }
 

@@ -27,6 +27,13 @@ describe('nginx', () => {
     expect(guard.api.receipts).toMatchObject([{ outcome: 'allow', action: 'payment.read' }]);
   });
 
+  test('an id that no field could hold is escaped, and kills no guard', async () => {
+    const envelope = guard.api.envelope({ jti: 'a\r\nb\u2028' });
+    const { status, headers } = await guard.nginx(guard.api.request({ url: '/payments/7', envelope }));
+    expect([status, headers['bulla-grant']]).toEqual([204, String.raw`a\r\nb\u2028`]);
+    expect((await guard.nginx(guard.proven(read))).outcome).toBe('allow');
+  });
+
   test('a public row is allowed, for nobody', async () => {
     const { status, headers } = await guard.nginx({
       method: 'GET',
