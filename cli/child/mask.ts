@@ -63,9 +63,9 @@ function formsOf(value: string, encoded = true): readonly string[] {
   const bytes = Buffer.from(value);
   if (bytes.length < minBytes) return [];
   const percent = encodeURIComponent(value);
-  const form = new URLSearchParams([['', value]]).toString().slice(1);
-  const lower = [percent, form].map((text) => text.replaceAll(/%../gu, (escape) => escape.toLowerCase()));
-  const forms = [value, JSON.stringify(value).slice(1, -1), percent, form, ...lower];
+  const plus = new URLSearchParams([['', value]]).toString().slice(1);
+  const lower = [percent, plus].map((text) => text.replaceAll(/%../gu, (escape) => escape.toLowerCase()));
+  const forms = [value, JSON.stringify(value).slice(1, -1), percent, plus, ...lower];
   if (encoded && bytes.length >= 12) {
     for (const shift of [0, 1, 2]) {
       const text = Buffer.concat([Buffer.alloc(shift), bytes]).toString('base64url');

@@ -10,7 +10,7 @@ import {
   problemOf,
   type RouteRow,
 } from './http.ts';
-import { type NodeRequest, receive } from './node-request.ts';
+import { endUnread, type NodeRequest, receive } from './node-request.ts';
 import type { Answer } from './problem.ts';
 
 export type { ContentLimits } from './body.ts';
@@ -106,10 +106,9 @@ export function guard<Grant>(
         answer = problemOf(error, verifier, options);
       }
       if (answer === undefined) return undefined;
-      const close = request.raw.complete ? {} : { connection: 'close' };
       return reply
         .code(answer.status)
-        .headers({ ...answer.headers, ...close })
+        .headers({ ...answer.headers, ...endUnread(request.raw) })
         .send(answer.body);
     });
     app.addHook('preParsing', async (request) => payloadOf(contents.get(request)));

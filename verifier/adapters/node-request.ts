@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2Stream } from 'node:http2';
 import type { Readable } from 'node:stream';
 import type { WireRequest } from '../access.ts';
 import { Refusal } from '../errors.ts';
@@ -18,6 +19,8 @@ export interface NodeRequest extends Readable {
   readonly rawTrailers?: readonly string[];
   readonly complete: boolean;
   readonly httpVersionMajor: number;
+  /** HTTP/2 only. */
+  readonly stream?: unknown;
 }
 
 /** A request that has a row, with its content; or what the guard itself answers. */
@@ -125,7 +128,20 @@ export function listener(
 /** Answers in place of a handler. A connection whose request was not read to its end is of no more use. */
 export function sendAnswer(incoming: NodeRequest, response: ServerResponse, answer: Answer): void {
   const { status, headers, body } = answer;
-  const close = !incoming.complete && incoming.httpVersionMajor < 2 ? { connection: 'close' } : {};
-  response.writeHead(status, { ...headers, ...close });
+  response.writeHead(status, { ...headers, ...endUnread(incoming) });
   response.end(body);
+}
+
+/**
+ * Ends what carries a request that was not read to its end once it is answered: the connection, or with HTTP/2 the stream,
+ * which would stay open for as long as the client likes, one beside the other.
+ *
+ * @returns header fields for the answer.
+ */
+export function endUnread(incoming: NodeRequest): Readonly<Record<string, string>> {
+  if (incoming.complete) return {};
+  if (incoming.httpVersionMajor < 2) return { connection: 'close' };
+  const stream = incoming.stream as Http2Stream | undefined;
+  stream?.once('finish', () => stream.close());
+  return {};
 }
