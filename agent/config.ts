@@ -11,6 +11,7 @@ import { type AuthorizationDetail, bindingOf, parseAuthorizationDetails } from '
 import { AgentError } from './errors.ts';
 import type { CredentialSource } from './source.ts';
 
+/** Who an agent is, whom it asks for envelopes, and what for. */
 export interface AgentOptions {
   /** Issuer identifier, with the account's path: `https://issuer.example/a/acct_…`. https, or http on loopback. */
   readonly issuer: string;

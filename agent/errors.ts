@@ -80,6 +80,7 @@ export const agentCodes = {
   request_not_provable: { retry: false, meaning: 'the URL has a form that no guarded route accepts' },
 } as const;
 
+/** Every code of the table: stable, once released. */
 export type AgentCode = keyof typeof agentCodes;
 
 /** The message is lower case, one line, and never quotes a token, key or claim value. */

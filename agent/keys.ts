@@ -1,5 +1,6 @@
 import { createSigner, generatePrivateJwk, type PrivateJwk, type PublicJwk } from '@bulla/verifier';
 
+/** A key pair of a holder. */
 export interface AgentKey {
   /** Keep it where the program runs; it never leaves. */
   readonly privateJwk: PrivateJwk;

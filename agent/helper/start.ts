@@ -24,6 +24,7 @@ export interface HelperSecret {
   readonly kind: 'held' | 'spent';
 }
 
+/** For whom a helper proves, where it listens, and who hears of secrets. */
 export interface HelperOptions {
   /**
    * How it comes by envelopes. It proves for the origins of the audiences (`resource`), and there is no option for others: an

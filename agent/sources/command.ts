@@ -3,6 +3,7 @@ import { AgentError } from '../errors.ts';
 import type { CredentialSource } from '../source.ts';
 import { requireBound, requireCompact } from './compact.ts';
 
+/** How a command is started. */
 export interface CommandOptions {
   /** Give up after this long, seconds. Default 10. */
   readonly timeoutSeconds?: number;

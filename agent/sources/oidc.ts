@@ -5,6 +5,7 @@ import type { CredentialSource } from '../source.ts';
 import { type AskingOptions, askForJson } from './ask.ts';
 import { requireCompact } from './compact.ts';
 
+/** A client of an identity provider, and the token that is asked for. */
 export interface ClientCredentialsOptions extends AskingOptions {
   /** Of the identity provider, not of our issuer. https, or http on loopback. */
   readonly tokenEndpoint: string;

@@ -66,7 +66,7 @@ export function loadGuardConfig(file: string): GuardConfig {
     listen: readListen(fields, folder, callerSecret !== undefined),
     receiptsFile: receipts === 'stdout' ? undefined : path.resolve(folder, receipts),
     stalenessSeconds,
-    maxBodyBytes: fields.integer('maxBodyBytes', 1, 16_777_216) ?? 1_048_576,
+    maxBodyBytes: fields.integer('maxBodyBytes', 1, 16_777_216) ?? limits.defaultMaxBodyBytes,
     maxEnvelopeBytes:
       fields.integer('maxEnvelopeBytes', 1, limits.maxRaisedEnvelopeBytes) ?? limits.maxEnvelopeBytes,
     callerSecret,

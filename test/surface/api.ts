@@ -3,24 +3,29 @@ import path from 'node:path';
 import { Extractor, ExtractorConfig, type ExtractorMessage } from '@microsoft/api-extractor';
 
 /*
- * Writes one report of the verifier's public surface per entry point; with `--check` compares and fails on a
- * difference. Either way it fails where a name that is exported has no doc comment. Reads `verifier/dist`: build first.
+ * Writes one report of the public surface per entry point of the libraries; with `--check` compares and fails on a
+ * difference. Either way it fails where a name that is exported has no doc comment. Reads their `dist`: build first.
  */
 
 const check = process.argv.includes('--check');
 const folder = import.meta.dirname;
-const project = path.resolve(folder, '../../verifier');
-const { exports } = JSON.parse(readFileSync(path.join(project, 'package.json'), 'utf8')) as {
-  readonly exports: Readonly<Record<string, { readonly types: string }>>;
-};
 const complaints: string[] = [];
-function complain(entry: string, message: ExtractorMessage): void {
+function complain(name: string, message: ExtractorMessage): void {
   message.handled = true;
-  if (message.messageId.startsWith('TS')) complaints.push(`${entry}: ${message.text}`);
+  if (message.messageId.startsWith('TS')) complaints.push(`${name}: ${message.text}`);
 }
 
-function report(entry: string, types: string): void {
-  const name = entry === '.' ? 'verifier' : `verifier.${entry.slice(2)}`;
+function reportAll(library: 'verifier' | 'agent'): void {
+  const project = path.resolve(folder, '../..', library);
+  const { exports } = JSON.parse(readFileSync(path.join(project, 'package.json'), 'utf8')) as {
+    readonly exports: Readonly<Record<string, { readonly types: string }>>;
+  };
+  for (const [entry, { types }] of Object.entries(exports)) {
+    report(project, entry === '.' ? library : `${library}.${entry.slice(2)}`, types);
+  }
+}
+
+function report(project: string, name: string, types: string): void {
   const main = path.join(project, types);
   const config = ExtractorConfig.prepare({
     configObjectFullPath: undefined,
@@ -60,7 +65,7 @@ function report(entry: string, types: string): void {
   });
   const { apiReportChanged } = Extractor.invoke(config, {
     localBuild: !check,
-    messageCallback: (message) => complain(entry, message),
+    messageCallback: (message) => complain(name, message),
   });
   if (check && apiReportChanged) complaints.push(`${name}.api.md is not what \`npm run api\` writes`);
   const written = readFileSync(path.join(folder, 'temp', `${name}.api.md`), 'utf8');
@@ -68,11 +73,12 @@ function report(entry: string, types: string): void {
   for (const [, exported = ''] of written.matchAll(
     /^\/\/ @public \(undocumented\)\nexport (?:[a-z]+ )+(\w+)/gmu,
   )) {
-    complaints.push(`${entry}: \`${exported}\` has no doc comment`);
+    complaints.push(`${name}: \`${exported}\` has no doc comment`);
   }
   process.stdout.write(`${name}.api.md\n`);
 }
 
-for (const [entry, { types }] of Object.entries(exports)) report(entry, types);
+reportAll('verifier');
+reportAll('agent');
 for (const complaint of new Set(complaints)) process.stderr.write(`${complaint}\n`);
 process.exitCode = complaints.length > 0 ? 1 : 0;
