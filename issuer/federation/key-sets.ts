@@ -87,7 +87,9 @@ export class KeySets {
   ): Promise<readonly OutsideKey[]> {
     const source = this.#source(name, record);
     const fits = ({ id }: PublishedKey): boolean => keyId === undefined || id === undefined || id === keyId;
-    const known = this.#usable(source)?.keys.some(fits) === true;
+    const isPinned = ({ key }: PublishedKey): boolean => record.keys.includes(key.thumbprint);
+    // A key that is pinned and not here may be new under a `kid` that an old one had.
+    const known = this.#usable(source)?.keys.some((key) => fits(key) && isPinned(key)) === true;
     if (!known || this.#isOld(source)) await this.#refresh(name, record, source);
     const set = this.#usable(source);
     if (set === undefined) {
@@ -101,7 +103,7 @@ export class KeySets {
     if (published.length === 0) {
       throw new IssuerRefusal('subject_token_refused', 'outside issuer publishes no key of that `kid`');
     }
-    const pinned = published.filter(({ key }) => record.keys.includes(key.thumbprint));
+    const pinned = published.filter(isPinned);
     if (pinned.length === 0) {
       throw new IssuerRefusal(
         'federation_keys_changed',

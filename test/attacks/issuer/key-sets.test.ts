@@ -192,6 +192,19 @@ describe('keys of an outside issuer', () => {
     expect((await world.exchange(world.github())).code).toBe('federation_keys_changed');
   });
 
+  test('that are new under an old name count as soon as the log pins them, not when the old set has aged', async () => {
+    const world = await create();
+    await world.trust();
+    const github = world.github();
+    expect((await world.exchange(github)).status).toBe(200);
+    const next = new OutsideIssuer('RS256');
+    world.server.keys = [published(next, 'k1')];
+    const claims = JSON.parse(Buffer.from(github.split('.')[1] ?? '', 'base64url').toString());
+    await world.trust({ keys: [next.thumbprint] });
+    world.issuer.ahead = 31;
+    expect((await world.exchange(next.token(claims, { kid: 'k1' }))).status).toBe(200);
+  });
+
   test('that it withdrew serve ten minutes more, or an hour where it cannot be asked', async () => {
     const world = await create({ leaseSeconds: 86_400 });
     await world.trust();
