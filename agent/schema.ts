@@ -55,15 +55,19 @@ export function validateForbids(source: SchemaSource, forbids: readonly Json[]):
 }
 
 /**
- * Refuses what validates and yet lets nothing through: an attribute that none of the actions has.
+ * Refuses, by name, what the schema lacks, and what validates and yet lets nothing through: an attribute that none of the
+ * actions has.
  *
  * @throws {AgentError} `narrowing_invalid`, `schema_unusable`.
  */
 export function requireDeclared(
   source: SchemaSource,
-  { actions, limits: caps, pathPrefix }: Allowance,
+  { actions, resources, limits: caps, pathPrefix }: Allowance,
 ): void {
   const { schema } = load(source).set;
+  const actionIds = [...schema.actions.values()].map(({ id }) => id);
+  requireNames('action', actions ?? [], actionIds);
+  requireNames('type', resources?.map(({ type }) => type) ?? [], [...schema.entities.keys()]);
   const covers = (key: string): boolean => {
     const action = schema.actions.get(key);
     return action !== undefined && (actions?.includes(action.id) === true || action.memberOf.some(covers));
@@ -81,6 +85,17 @@ export function requireDeclared(
     return request?.kind === 'Record' && request.attributes.has('path');
   });
   if (!hasPath) throw undeclared('`request.path`');
+}
+
+const maxNamesTold = 20;
+
+function requireNames(kind: string, asked: readonly string[], known: readonly string[]): void {
+  if (asked.every((name) => known.includes(name))) return;
+  const plain = known.filter((name) => /^[\x21-\x7e]{1,64}$/u.test(name));
+  const told = [...new Set(plain)].sort().slice(0, maxNamesTold).join(', ');
+  throw new AgentError('narrowing_invalid', `the schema has no such ${kind}, but ${told}`, {
+    reason: 'policy_not_valid',
+  });
 }
 
 function undeclared(what: string): AgentError {

@@ -1,3 +1,5 @@
+import { exchangeHints } from './exchange-hints.ts';
+
 /** How the process ends. Kept small: a script branches on these, a person reads the code in the message. */
 export const exitCodes = {
   ok: { exit: 0, meaning: 'done' },
@@ -151,8 +153,18 @@ export function describeFailure(error: unknown): Failure {
   const { name, message } = error;
   if (typeof code === 'string' && /^(?:Refusal|AgentError|IssuerRefusal)$/u.test(name)) {
     const away = /(?:^|_)(?:unreachable|unavailable)$/u.test(code);
-    return { code, message, exit: exitCodes[away ? 'unreachable' : 'refused'].exit };
+    return { code, message, exit: exitCodes[away ? 'unreachable' : 'refused'].exit, ...reasonOf(error) };
   }
   if (name === 'ConfigError') return { code: 'config_invalid', message, exit: exitCodes.config.exit };
   return { code: 'unexpected', message, exit: exitCodes.failed.exit, hint: 'BULLA_DEBUG=1 shows where' };
+}
+
+/** What the issuer's code means for whoever asked it for an envelope. */
+function reasonOf(error: Error): Pick<Failure, 'reason' | 'hint'> {
+  const { reason } = error as { readonly reason?: unknown };
+  if (error.name !== 'AgentError' || typeof reason !== 'string') return {};
+  const hint = Object.hasOwn(exchangeHints, reason)
+    ? exchangeHints[reason as keyof typeof exchangeHints]
+    : undefined;
+  return { reason, ...(hint !== undefined && { hint }) };
 }

@@ -30,7 +30,8 @@ export function createOutput(json: boolean, { stdout, stderr }: Surroundings): O
       if (json) {
         stdout(`${JSON.stringify({ error: { code, message, reason, hint, exit } }, null, 2)}\n`);
       } else {
-        stderr(`bulla: ${message} (${reason === undefined ? code : `${code}: ${reason}`})\n`);
+        const why = reason === undefined || message.endsWith(`: ${reason}`) ? code : `${code}: ${reason}`;
+        stderr(`bulla: ${message} (${why})\n`);
         if (hint !== undefined) stderr(`  ${hint}\n`);
       }
     },

@@ -125,7 +125,8 @@ async function print({ output, surroundings }: Session, given: Given, response: 
     ? [statusLine, ...[...headers].map(([name, value]) => `${name}: ${value}`), '']
     : [];
   if (!given.flag('include') && !response.ok) output.note(statusLine);
-  for (const line of problem === undefined ? [] : denialLines(problem)) output.note(line);
+  const sent = { handed: given.text('agent') === undefined, approvals: given.each('approval').length > 0 };
+  for (const line of problem === undefined ? [] : denialLines(problem, sent)) output.note(line);
   if (output.json) output.result({ status, headers: Object.fromEntries(headers), body: parsed(text) }, []);
   else surroundings.stdout([...head, text.endsWith('\n') || text === '' ? text : `${text}\n`].join('\n'));
 }

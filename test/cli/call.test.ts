@@ -65,6 +65,11 @@ describe('call', () => {
     const argv = ['call', `${api.origin}/documents/7`, '--agent', id, '--key', file];
     expect(await desk.failure(argv)).toMatch(/^3 /u);
   });
+  test('says how an audience is written that the issuer does not know', async () => {
+    const { exit, stderr } = await desk.run([...call(), '--resource', api.origin]);
+    expect(exit).toBe(3);
+    expect(stderr).toContain('target_refused (exchange_refused)\n  the audience is written exactly as');
+  });
   test('ends with 5 where nobody listens', async () => {
     expect(await desk.failure([...call(), '--issuer', 'http://127.0.0.1:1/a/x'])).toMatch(/^5 /u);
   });

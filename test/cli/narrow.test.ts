@@ -108,8 +108,12 @@ describe('narrow', () => {
   });
 
   test.each<[string, readonly string[], string]>([
-    ['an action that the schema lacks', ['--only-action', 'document.raed'], '3 narrowing_invalid'],
-    ['an attribute that it lacks', ['--max', 'amount=5'], '3 narrowing_invalid'],
+    [
+      'an action that the schema lacks',
+      ['--only-action', 'document.raed'],
+      '3 narrowing_invalid policy_not_valid',
+    ],
+    ['an attribute that it lacks', ['--max', 'amount=5'], '3 narrowing_invalid policy_not_valid'],
     ['a limit without a number', ['--max', 'amount'], '2 argument_invalid'],
     ['a resource without an id', ['--only-resource', 'Document'], '2 argument_invalid'],
     [
@@ -117,16 +121,33 @@ describe('narrow', () => {
       ['--only-resource', String.raw`Document::"a\"b"`],
       '2 argument_invalid',
     ],
-    ['an audience more', ['--audience', 'https://elsewhere.example/'], '3 narrowing_invalid'],
+    [
+      'an audience more',
+      ['--audience', 'https://elsewhere.example/'],
+      '3 narrowing_invalid envelope_widened',
+    ],
     ['a thumbprint that nobody has', ['--next', 'A'.repeat(43)], '3 subject_unknown'],
     ['a private key as the next', ['--next', 'private.jwk'], '3 key_invalid'],
     ['no file', ['--next', 'nowhere/x.jwk'], '2 argument_invalid'],
-    ['a schema that is none', ['--only-action', 'x', '--schema', 'private.jwk'], '3 schema_unusable'],
-    ['too little room', ['--seal', '--max-bytes', '300'], '3 narrowing_invalid'],
+    [
+      'a schema that is none',
+      ['--only-action', 'x', '--schema', 'private.jwk'],
+      '3 schema_unusable policy_invalid',
+    ],
+    ['too little room', ['--seal', '--max-bytes', '300'], '3 narrowing_invalid envelope_too_large'],
   ])('refuses %s', async (_, more, code) => {
     desk.write('private.jwk', JSON.stringify(helper.privateJwk));
     const argv = narrow(...more.map((each) => (each === 'private.jwk' ? desk.path(each) : each)));
     expect(await desk.failure(argv, { stdin: envelope })).toBe(code);
+  });
+
+  test.each([
+    ['--only-action', 'document.raed', 'the schema has no such action, but document.delete, document.list, '],
+    ['--only-resource', 'Docment::"7"', 'the schema has no such type, but Document, Folder, Group, User'],
+  ])('names what %s may say', async (option, value, told) => {
+    const { exit, stderr } = await desk.run(narrow(option, value), { stdin: envelope });
+    expect(exit).toBe(3);
+    expect(stderr).toContain(told);
   });
 });
 

@@ -327,7 +327,9 @@ describe('the command', () => {
     );
     github.claims = {};
     expect([exit, stdout]).toEqual([3, '']);
-    expect(stderr).toMatch(/^bulla: the issuer refused the exchange: \w+ \(exchange_refused\)\n$/u);
+    expect(stderr).toMatch(
+      /^bulla: the issuer refused the exchange: \w+ \(exchange_refused\)\n {2}`bulla admin federation /u,
+    );
   });
 
   test('that is not there ends with 127', async () => {
