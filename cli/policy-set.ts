@@ -8,7 +8,7 @@ import {
   type TextProblem,
 } from '@bulla/verifier/authoring';
 import { canonicalJson } from '@bulla/verifier/envelope';
-import type { PolicySetDocument } from '@bulla/verifier/policy';
+import { createEngine, type PolicySetDocument } from '@bulla/verifier/policy';
 import { CliError } from './errors.ts';
 import { isMissing } from './files.ts';
 import type { Ledger } from './ledger.ts';
@@ -43,7 +43,12 @@ export async function loadPolicySet(folder: string, base: string | undefined): P
     const [first] = error.problems;
     const told = first === undefined ? '' : `${place(first)}: ${first.message}`;
     const more = error.problems.length > 1 ? ` (and ${error.problems.length - 1} more)` : '';
-    throw new CliError('policy_wrong', `${told}${more}`, { reason: error.code });
+    throw new CliError('policy_wrong', `${told}${more}`, {
+      reason: error.code,
+      ...(common === undefined && {
+        hint: `there is no base schema \`${baseFile}\`: name one with --schema (policies/schema.cedarschema)`,
+      }),
+    });
   }
 }
 
@@ -94,6 +99,29 @@ export function delegableNow(ledger: Ledger): Delegable {
     groups: [...groups],
     attributes: [...new Set(leases.flatMap((record) => record?.lease.attributes ?? []))],
   };
+}
+
+/** Groups whose approvals the schema of a set declares, for whichever action. */
+export function approvalGroupsOf(document: PolicySetDocument): readonly string[] {
+  const { schema } = createEngine().load(document);
+  const groups = [...schema.actions.values()].flatMap(({ appliesTo }) => {
+    const declared = appliesTo?.context.attributes.get('approvals')?.type;
+    return declared?.kind === 'Record' ? [...declared.attributes.keys()] : [];
+  });
+  return [...new Set(groups)];
+}
+
+/** Why approvals that a set declares would count for nothing now. */
+export function uncounted(ledger: Ledger, document: PolicySetDocument): string[] {
+  return approvalGroupsOf(document).flatMap((group) => {
+    const record = ledger.trust.read(`group/${group}`);
+    if (record?.status === 'active' && record.protected) return [];
+    const why =
+      record === undefined
+        ? `there is no such group yet: bulla admin group add ${group} --protected`
+        : 'the group is not protected or was deleted, and its name is taken: let the policies name another';
+    return [`approvals by ${group} count for nothing: ${why}`];
+  });
 }
 
 /** What publishing would change, by policy id. */

@@ -95,7 +95,8 @@ async function vouch(session: Session, given: Given): Promise<void> {
   await session.signing(async (ledger) => {
     const agent = subjectId(ledger, given.argument(0), 'agt');
     const entry = await vouchFor(ledger, agent, actions);
-    reportEntry(session.output, `${agent} may do ${actions.length} actions with a vouched key`, entry, {
+    const listed = actions.length === 0 ? 'nothing' : actions.join(', ');
+    reportEntry(session.output, `${agent} may do with a vouched key: ${listed}`, entry, {
       data: { agent, actions },
       lines: ['whoever has the mint key of the issuer may do these in the name of the agent'],
     });

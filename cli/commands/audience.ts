@@ -45,14 +45,17 @@ async function add(session: Session, given: Given): Promise<void> {
   const slot = given.required('slot');
   await session.signing(async (ledger) => {
     const entry = await registerAudience(ledger, url, slot, given.duration('staleness') ?? 60);
-    const lent = ledger.names('delegate/').some((key) => {
-      const record = ledger.trust.read(`delegate/${key}`);
-      return record?.status === 'active' && record.lease.audiences.includes(url);
-    });
+    const leases = ledger.names('delegate/').map((key) => ledger.trust.read(`delegate/${key}`));
+    const isLent = (audience: string): boolean =>
+      leases.some((record) => record?.status === 'active' && record.lease.audiences.includes(audience));
+    const twin = url.endsWith('/') ? url.slice(0, -1) : `${url}/`;
+    if (!isLent(url) && isLent(twin)) {
+      session.output.warn(`the issuer may mint for ${twin}, which is another audience: a slash counts`);
+    }
     reportEntry(session.output, `registered ${url}, decided by slot ${slot}`, entry, {
       data: { audience: url, slot },
       // A key gets one lease in its life, so a further audience takes a further mint key.
-      ...(!lent && {
+      ...(!isLent(url) && {
         next: `bulla admin lease grant --key <new file> --allow capability.mint --audience ${url}, and name the file in the issuer's configuration`,
       }),
     });

@@ -101,10 +101,25 @@ async function trust(session: Session, given: Given): Promise<void> {
         }),
         ...keys.map((key) => `  pinned ${key}${before.length > 0 && !before.includes(key) ? ' (new)' : ''}`),
         ...describeClaims(claims),
+        ...describeSetup(op, (ledger.trust.read(`agent/${agent}`)?.vouched ?? []).length > 0),
       ],
       next: 'compare the pinned keys with what the issuer publishes, by another way than this machine',
     });
   });
+}
+
+/** What else has to be so before such a token is exchanged. */
+function describeSetup({ name, profile, agent, audience }: OutsideTrust, vouched: boolean): string[] {
+  if (profile === 'spiffe') {
+    return [
+      `the issuer reads the bundle itself: "federations": [{ "name": "${name}", "jwksFile": "…" }] in its configuration`,
+    ];
+  }
+  if (profile !== 'oidc') return [];
+  if (audience === undefined) {
+    return ['tokens have to be bound to a key; access tokens, which are not, need --audience as well'];
+  }
+  return vouched ? [] : [`for access tokens also: bulla admin agent vouch ${agent} <actions>`];
 }
 
 function readMeant(given: Given): Meant {

@@ -3,6 +3,7 @@ import type { BullaCommand, Given } from '../command.ts';
 import { CliError } from '../errors.ts';
 import type { Ledger } from '../ledger.ts';
 import { fields, table } from '../output.ts';
+import { approvalGroupsOf } from '../policy-set.ts';
 import { reportEntry } from '../report.ts';
 import type { Session } from '../session.ts';
 import { subjectId, subjectKey } from '../subjects.ts';
@@ -20,7 +21,10 @@ export function registerGroup(admin: BullaCommand): void {
     .example('bulla admin group add finance --protected')
     .run(async (session, given) => {
       const name = given.argument(0);
-      const entry = await session.signing((ledger) => createGroup(ledger, name, given.flag('protected')));
+      const entry = await session.signing(async (ledger) => {
+        if (!given.flag('protected')) await requireUncounted(ledger, name);
+        return createGroup(ledger, name, given.flag('protected'));
+      });
       reportEntry(session.output, `created group ${name}`, entry, { data: { group: name } });
     });
   group
@@ -56,6 +60,22 @@ export function registerGroup(admin: BullaCommand): void {
     .run(show);
 }
 
+/** A name is spent for ever, and approvals by people of a group that is not protected never count. */
+async function requireUncounted(ledger: Ledger, group: string): Promise<void> {
+  for (const slot of ledger.names('slot/')) {
+    const record = ledger.trust.read(`slot/${slot}`);
+    if (record?.status !== 'active') continue;
+    if (!approvalGroupsOf(await ledger.policySet(record.digest)).includes(group)) continue;
+    throw new CliError(
+      'argument_invalid',
+      `slot \`${slot}\` counts approvals by this group: add it with --protected`,
+      {
+        hint: 'of a group that is not protected none count, and a name is used once, for ever',
+      },
+    );
+  }
+}
+
 async function changeMember(session: Session, given: Given, adding: boolean): Promise<void> {
   const group = given.argument(0);
   const text = given.argument(1);
@@ -64,7 +84,8 @@ async function changeMember(session: Session, given: Given, adding: boolean): Pr
     const entry = adding
       ? await addMember(ledger, group, member)
       : await ledger.append({ type: 'member.remove', group, member });
-    const said = adding ? `put ${member} into ${group}` : `took ${member} out of ${group}`;
+    const who = member.replace('principal/', '').replace('group/', 'group ');
+    const said = adding ? `put ${who} into ${group}` : `took ${who} out of ${group}`;
     reportEntry(session.output, said, entry, { data: { group, member } });
   });
 }

@@ -5,7 +5,14 @@ import type { BullaCommand, Given } from '../command.ts';
 import { CliError, exitCodes } from '../errors.ts';
 import type { Ledger } from '../ledger.ts';
 import { fields, table, when } from '../output.ts';
-import { comparePolicies, delegableNow, loadCases, loadPolicySet, type PolicyChange } from '../policy-set.ts';
+import {
+  comparePolicies,
+  delegableNow,
+  loadCases,
+  loadPolicySet,
+  type PolicyChange,
+  uncounted,
+} from '../policy-set.ts';
 import { reportEntry } from '../report.ts';
 import type { Session } from '../session.ts';
 
@@ -106,6 +113,7 @@ async function publish(session: Session, given: Given): Promise<void> {
     const findings = lintPolicySet(document, delegableNow(ledger));
     const change = comparePolicies(await currentSet(ledger, slot), document);
     const data = { slot, digest, change, findings };
+    for (const line of uncounted(ledger, document)) session.output.warn(line);
     if (given.flag('dryRun')) {
       session.output.result({ done: null, ...data }, [
         'nothing was published',

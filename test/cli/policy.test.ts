@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { systemPorts } from '@bulla/verifier';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Desk, policySets } from './desk.ts';
@@ -67,6 +69,32 @@ describe('policies and audiences', () => {
     expect(done).toBeNull();
     expect((change as { added: string[] }).added).toContain('own-team');
     expect(await desk.failure(['policy', 'show', slot])).toBe('3 subject_unknown');
+  });
+  test('approvals that would count for nothing are named, and a group that they need is not made unprotected', async () => {
+    const argv = ['policy', 'publish', `${policySets}/payments-four-eyes`, '--slot', desk.fresh('slot')];
+    const { stderr } = await desk.run(argv);
+    expect(stderr).toContain('there is no such group yet: bulla admin group add finance --protected');
+    expect(await desk.failure(['admin', 'group', 'add', 'finance'])).toBe('2 argument_invalid');
+    await desk.json('admin', 'group', 'add', 'finance', '--protected');
+    await desk.json('admin', 'group', 'add', 'board', '--protected');
+    expect((await desk.run([...argv, '--dry-run'])).stderr).toBe('');
+  });
+  test('an audience that differs by a slash from what the issuer may mint for is pointed out', async () => {
+    const slot = desk.fresh('slot');
+    await desk.json('policy', 'publish', `${policySets}/ci-deploy`, '--slot', slot);
+    const url = `https://${slot}.example`;
+    const lease = ['admin', 'lease', 'grant', '--key', desk.path('mint.jwk'), '--allow', 'capability.mint'];
+    await desk.json(...lease, '--audience', `${url}/`);
+    const { stderr } = await desk.run(['admin', 'audience', 'add', url, '--slot', slot]);
+    expect(stderr).toContain(`the issuer may mint for ${url}/, which is another audience`);
+  });
+  test('a set away from its base schema is told to name one', async () => {
+    const folder = ['policy.cedar', 'schema.cedarschema'].map((name) =>
+      desk.write(`lone/${name}`, readFileSync(`${set}/${name}`, 'utf8')),
+    );
+    const { exit, stderr } = await desk.run(['policy', 'check', path.dirname(folder[0] ?? '')]);
+    expect(exit).toBe(7);
+    expect(stderr).toContain('name one with --schema');
   });
   test('a slot decides for an audience until that retires', async () => {
     const slot = desk.fresh('slot');
