@@ -110,10 +110,8 @@ async function agentOf(
   const { ports } = session.surroundings;
   const common = { resource, authorizationDetails: details, bindHeaders, ports };
   if (source?.kind === 'helper') {
-    const { BULLA_HELPER: helper, BULLA_SOCKET: helperSocket } = env;
-    if (helper === undefined || helper === '') {
-      throw new CliError('run_config_invalid', '`BULLA_HELPER` is not set: this runs inside no other helper');
-    }
+    // `readSettings` has seen that it is set.
+    const { BULLA_HELPER: helper = '', BULLA_SOCKET: helperSocket } = env;
     const ends = forSeconds === undefined ? {} : { until: Math.floor(ports.now()) + forSeconds };
     return {
       agent: { ...common, ...ends, helper, ...(helperSocket !== undefined && { helperSocket }) },

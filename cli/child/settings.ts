@@ -52,6 +52,9 @@ export function readSettings(
   const audience = either(given.list('audience'), textsOf(file, 'audience'), outer).filter(
     (each) => each !== '',
   );
+  if (source?.kind === 'helper' && (env['BULLA_HELPER'] ?? '') === '') {
+    throw invalid('`BULLA_HELPER` is not set: this runs inside no job and no other helper');
+  }
   if (audience.length === 0) throw invalid('no `audience`: name the API with --audience');
   if (source === undefined && key === undefined) {
     throw invalid('no `source` and no `key`: say where the credential comes from with --source');

@@ -1,4 +1,7 @@
+import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { cliCodes, describeCommands, exitCodes } from 'bulla';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Desk } from './desk.ts';
@@ -41,6 +44,25 @@ test('a group without a command shows its help and ends as wrong usage', async (
     exit: 2,
     stderr: expect.stringContaining('Usage: bulla admin'),
   });
+});
+
+test('a reader that goes away early is no fault', async () => {
+  const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
+  const argv = [
+    process.execPath,
+    `--import=${import.meta.resolve('tsx')}`,
+    '--conditions=@bulla/source',
+    main,
+  ];
+  const script = '{ "$@" --help; echo "ended with $?" >&2; } | true';
+  const { stderr } = await promisify(execFile)('sh', ['-c', script, 'sh', ...argv]);
+  expect(stderr).toBe('ended with 0\n');
+});
+
+test('a step outside a job is told so', async () => {
+  const { exit, stderr } = await desk.run(['ci', 'step', '--', 'true']);
+  expect(exit).toBe(78);
+  expect(stderr).toContain('this runs inside no job and no other helper');
 });
 
 test('the table of exit codes is in the help', async () => {
