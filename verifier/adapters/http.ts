@@ -6,6 +6,7 @@ import type { Nonces } from '../proof/nonce.ts';
 import { canonicalPath } from '../proof/target.ts';
 import type { Reason } from '../receipt.ts';
 import type { ContentLimits } from './body.ts';
+import { requirePlainNames } from './member-names.ts';
 import type { OwnPages } from './own.ts';
 import { type Answer, problemOfDenial, problemOfError } from './problem.ts';
 
@@ -32,7 +33,7 @@ export interface MappedRequest {
   readonly query: URLSearchParams;
   /** The very bytes that the proof's `content_digest` covers. */
   readonly body: Uint8Array;
-  /** The content as JSON. @throws {Refusal} `route_input_invalid`. */
+  /** The content as JSON. @throws {Refusal} `route_input_invalid`, also for a member `__proto__`. */
   json(): unknown;
   /**
    * A field that the row lists in `bindHeaders`, hence bound by the proof; undefined where it was not sent.
@@ -181,7 +182,10 @@ export function mapRequest(
     body: wire.body,
     json: () => {
       try {
-        return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(wire.body));
+        const text = new TextDecoder('utf-8', { fatal: true }).decode(wire.body);
+        const value: unknown = JSON.parse(text);
+        requirePlainNames(value, text);
+        return value;
       } catch {
         throw new Refusal('route_input_invalid', 'content is not JSON');
       }

@@ -1,5 +1,6 @@
 import { Refusal } from '../errors.ts';
 import { isJsonObject, type JsonObject, parseForeignJsonObject } from '../json.ts';
+import { requirePlainNames } from './member-names.ts';
 
 /** One JSON-RPC 2.0 message of a client, read once: what the row sees is what the transport gets. */
 export type McpMessage =
@@ -62,7 +63,9 @@ export function readToolCall({ id, params }: McpMessage & { readonly kind: 'call
 
 function parse(content: Uint8Array): JsonObject {
   try {
-    return parseForeignJsonObject(content);
+    const message = parseForeignJsonObject(content);
+    requirePlainNames(message, Buffer.from(content).toString());
+    return message;
   } catch (cause) {
     // Its own code is about what a capability is made of.
     throw new Refusal('route_input_invalid', 'content is not one JSON object with one reading', { cause });

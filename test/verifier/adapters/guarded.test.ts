@@ -1,3 +1,4 @@
+import { mapRequest } from '@bulla/verifier/adapter';
 import { createProof } from '@bulla/verifier/envelope';
 import { guardFetch } from '@bulla/verifier/fetch';
 import { type GuardEnv, type GuardTable, guard } from '@bulla/verifier/hono';
@@ -103,3 +104,13 @@ describe.each(apps)('the whole decision behind %s', (_, createApp) => {
     expect(await problem(response)).toMatchObject({ code: 'trust_stale', layer: 'verifier' });
   });
 });
+
+test.each(['{"a":[{"__proto__":{"folder":"secret"}}]}', String.raw`{"_\u005fproto__":{"folder":"secret"}}`])(
+  'content with a member that assignment makes a prototype is not read: %s',
+  (content) => {
+    const wire = { method: 'POST', target: '/', headers: [], body: Buffer.from(content) };
+    expect(() => mapRequest(wire, {}).json()).toThrow(
+      expect.objectContaining({ code: 'route_input_invalid' }),
+    );
+  },
+);

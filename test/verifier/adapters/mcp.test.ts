@@ -249,6 +249,11 @@ describe('what has no row is refused before the transport', () => {
       'route_input_invalid',
     ],
     ['an id of another type', message('ping', { id: [1] }), 'route_input_invalid'],
+    ...['__proto__', String.raw`\u005f_proto__`].map((name): [string, string, string] => [
+      `arguments with ${name}`,
+      `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"time","arguments":{"${name}":{"id":"1"}}}}`,
+      'route_input_invalid',
+    ]),
   ])('%s', async (_, body, code) => {
     const { raw, calls } = await serveNotes();
     const answer = await raw('POST', '/mcp', body);
