@@ -89,7 +89,11 @@ export class LogClient {
     }
     if (response.status !== 200) {
       response.body?.cancel().catch(() => undefined);
-      throw new Refusal('log_unreachable', `log answered ${response.status}`);
+      const why = meanings.get(response.status);
+      throw new Refusal(
+        'log_unreachable',
+        `log answered ${response.status}${why === undefined ? '' : `: ${why}`}`,
+      );
     }
     return response;
   }
@@ -104,6 +108,13 @@ export class LogClient {
     }
   }
 }
+
+/** What an issuer means by a status, for whoever reads the alarm. */
+const meanings: ReadonlyMap<number, string> = new Map([
+  [401, 'it does not know the read token, or was not restarted since'],
+  [404, 'it does not host this account'],
+  [429, 'too many streams are open'],
+]);
 
 /** Over which stretch leaves and bytes are counted: a follower has to hold what no checkpoint covers. */
 type CappedBy = 'answer' | 'checkpoint';
