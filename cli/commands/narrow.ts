@@ -11,7 +11,9 @@ import { readEnvelope } from './token.ts';
 export function registerNarrow(program: BullaCommand): void {
   program
     .command('narrow')
-    .description('Take something away from an envelope, and hand it on to another key. No issuer is asked.')
+    .description(
+      'Take something away from an envelope, and hand it on to another key. The issuer takes no part.',
+    )
     .argument('<envelope>', 'a file, or - for stdin')
     .requiredOption('--key <key>', 'key that the envelope names last: a name in the home or a file')
     .option(
@@ -121,7 +123,15 @@ async function readSchema(session: Session, given: Given, envelope: string): Pro
   const file = given.text('schema');
   if (file === undefined) {
     const { policy } = inspect(envelope).root;
-    return session.reading((ledger) => ledger.policySet(policy));
+    try {
+      return await session.reading((ledger) => ledger.policySet(policy));
+    } catch (cause) {
+      if (!(cause instanceof CliError) || cause.code !== 'log_unreachable') throw cause;
+      throw new CliError(cause.code, cause.message, {
+        cause,
+        hint: 'limits are checked against the policy set: without the issuer, --schema takes what `bulla policy show <slot> --json` once gave',
+      });
+    }
   }
   const { document, ...whole } = readJson(file, '--schema');
   // `bulla policy show --json` has the set in `document`.

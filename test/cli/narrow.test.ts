@@ -101,6 +101,16 @@ describe('narrow', () => {
     expect(inspect(text).blocks.at(-1)?.holder).toBe(own.publicKey.thumbprint);
   });
 
+  test('says how to do without an issuer that is away', async () => {
+    const ports = { ...systemPorts, fetch: async () => Promise.reject(new TypeError('fetch failed')) };
+    const { exit, stderr } = await desk.run(narrow('--only-action', 'document.read'), {
+      stdin: envelope,
+      ports,
+    });
+    expect(exit).toBe(5);
+    expect(stderr).toContain('without the issuer, --schema takes');
+  });
+
   test('takes the policy set from a file', async () => {
     const set = desk.write('set.json', JSON.stringify(await desk.json('policy', 'show', 'documents')));
     const argv = narrow('--only-action', 'document.read', '--schema', set);
