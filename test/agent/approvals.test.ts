@@ -60,6 +60,22 @@ test('the envelope that people were asked about is spent, though the agent has a
   await expect(agent.prove({ ...wanted(), approvals })).rejects.toMatchObject({ code: 'approvals_unusable' });
 });
 
+test('approvals for several envelopes, or none that can be read, are sent nowhere', async () => {
+  const first = approve(await agent.approvalRequest(wanted()));
+  now += 280;
+  const second = approve(await agent.approvalRequest(wanted()));
+  for (const approvals of [
+    [first, second],
+    [second, first],
+    [second, 'x.y.z'],
+  ]) {
+    const sent = agent.fetch(wanted().url, { ...wanted(), approvals });
+    await expect(sent).rejects.toMatchObject({ code: 'approvals_unusable' });
+  }
+  expect(api.seen).toEqual([]);
+  expect((await agent.fetch(wanted().url, { ...wanted(), approvals: [second] })).status).toBe(200);
+});
+
 test('people are asked about an envelope with most of its life before it', async () => {
   await agent.envelope();
   now += 151;

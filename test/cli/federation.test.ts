@@ -213,8 +213,11 @@ describe('a key set', () => {
     ],
     [
       'found in the network of the admin',
-      (_path, response, issuer) =>
-        response.end(JSON.stringify({ issuer, jwks_uri: 'https://10.0.0.1/keys' })),
+      (path, response, issuer) => {
+        const elsewhere = issuer.replace('127.0.0.1', 'localhost');
+        const document = { issuer, jwks_uri: `${elsewhere}/keys` };
+        response.end(JSON.stringify(path === '/keys' ? { keys: [outside.jwk] } : document));
+      },
       '5 key_set_unavailable',
     ],
     [
