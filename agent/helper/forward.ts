@@ -105,6 +105,8 @@ async function sendOnce(
       const sent = request({ method, hostname, port, path: target, headers, signal, agent: false });
       sent.once('response', resolve);
       sent.once('error', reject);
+      // All that is heard of an API that switches protocols.
+      sent.once('close', () => reject(new Error('closed without an answer')));
       sent.end(body);
     });
     return await lookInto(message);
@@ -130,7 +132,9 @@ async function lookInto(message: IncomingMessage): Promise<Incoming> {
 }
 
 async function handBack({ message, begun }: Incoming, response: ServerResponse): Promise<void> {
-  response.writeHead(message.statusCode ?? 502, message.statusMessage, responseFields(message.rawHeaders));
+  // Parsers take bytes in a reason phrase that writers refuse; nobody reads it.
+  const phrase = /^[\x20-\x7e]*$/u.test(message.statusMessage ?? '') ? message.statusMessage : '';
+  response.writeHead(message.statusCode ?? 502, phrase, responseFields(message.rawHeaders));
   for (const chunk of begun) response.write(chunk);
   try {
     if (message.readableEnded) response.end();

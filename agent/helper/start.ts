@@ -139,7 +139,9 @@ interface Serving {
 
 function serve(server: Server, serving: Serving): void {
   server.on('request', (request, response) => {
-    answer(serving, request, response).catch((error: unknown) => answerProblem(response, error));
+    answer(serving, request, response)
+      .catch((error: unknown) => answerProblem(response, error))
+      .catch(() => response.destroy());
   });
   for (const event of ['upgrade', 'connect'] as const) {
     server.on(event, (_request, socket) => {

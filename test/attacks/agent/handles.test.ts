@@ -171,6 +171,20 @@ describe('a handle', () => {
   });
 });
 
+test.each([
+  ['a reason phrase with control characters', '200 \u0001bad\r\nContent-Length: 2\r\n\r\nok', 200],
+  ['another protocol', '101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n', 503],
+  ['no status at all', '000 X\r\nContent-Length: 0\r\n\r\n', 500],
+])(
+  'an API that answers with %s neither ends the helper nor holds the child up',
+  async (_, answer, status) => {
+    respond = (_seen, response) => response.socket?.end(`HTTP/1.1 ${answer}`);
+    expect((await call(handle('/x'))).status).toBe(status);
+    respond = (_seen, response) => response.end('ok');
+    expect((await call(handle('/x'))).body).toBe('ok');
+  },
+);
+
 describe('what leads elsewhere is refused before anything is proved', () => {
   test.each([
     ['another host', () => `/${token()}/evil.example/`, 'origin_not_allowed'],
