@@ -1,9 +1,7 @@
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { JsonObject } from '@bulla/verifier/envelope';
 import { githubClaims, OutsideIssuer } from './federation.ts';
-import { published } from './outside-server.ts';
+import { OutsideServer } from './outside-server.ts';
 
 /**
  * A loopback endpoint with the form of GitHub Actions': a GET with `audience` and the job's bearer token gives `{"value"}`;
@@ -25,12 +23,12 @@ export interface LoopbackGithub {
 
 export async function loopbackGithub(): Promise<LoopbackGithub> {
   const bearer = `job-${crypto.randomUUID()}-of-a-test`;
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const outside = new OutsideIssuer('RS256');
+  const server = await OutsideServer.start([outside]);
+  const issuer = server.url;
   const github: LoopbackGithub = {
     issuer,
-    outside: new OutsideIssuer('RS256'),
+    outside,
     env: {
       ACTIONS_ID_TOKEN_REQUEST_URL: `${issuer}/token?api-version=2.0`,
       ACTIONS_ID_TOKEN_REQUEST_TOKEN: bearer,
@@ -38,23 +36,10 @@ export async function loopbackGithub(): Promise<LoopbackGithub> {
     requests: [],
     respond: () => false,
     claims: {},
-    close: async () => {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
+    close: async () => server.close(),
   };
-  server.on('request', (request, response) => {
-    const { pathname } = new URL(request.url ?? '', issuer);
-    if (pathname.startsWith('/.well-known/')) respondWith(response, metadataOf(github, pathname));
-    else answerToken(github, bearer, request, response);
-  });
+  server.beside.set('/token', (request, response) => answerToken(github, bearer, request, response));
   return github;
-}
-
-function metadataOf({ issuer, outside }: LoopbackGithub, pathname: string): object {
-  return pathname.endsWith('openid-configuration')
-    ? { issuer, jwks_uri: `${issuer}/.well-known/jwks`, response_types_supported: ['id_token'] }
-    : { keys: [published(outside, 'k1')] };
 }
 
 function answerToken(
@@ -73,10 +58,6 @@ function answerToken(
   }
   const now = Math.floor(Date.now() / 1000);
   const value = outside.token(githubClaims(audience, now, { iss: issuer, ...claims }));
-  respondWith(response, { value, count: 1 });
-}
-
-function respondWith(response: ServerResponse, document: object): void {
   response.setHeader('content-type', 'application/json');
-  response.end(JSON.stringify(document));
+  response.end(JSON.stringify({ value, count: 1 }));
 }

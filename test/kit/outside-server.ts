@@ -14,7 +14,9 @@ export class OutsideServer {
   keys: readonly PublishedJwk[];
   /** Paths asked for, in order. */
   readonly asked: string[] = [];
-  /** Answers in place of discovery and key set. */
+  /** What it answers beside discovery and key set, by path. */
+  readonly beside: Map<string, RequestListener> = new Map<string, RequestListener>();
+  /** Answers in place of all that. */
   answer: RequestListener | undefined;
   readonly #close: () => Promise<void>;
 
@@ -57,6 +59,11 @@ export class OutsideServer {
   readonly #publish: RequestListener = (request, response) => {
     const { pathname } = new URL(this.url);
     const own = (request.url ?? '').slice(pathname === '/' ? 0 : pathname.length);
+    const other = this.beside.get(own.split('?', 1)[0] ?? '');
+    if (other !== undefined) {
+      other(request, response);
+      return;
+    }
     const body =
       own === '/.well-known/openid-configuration'
         ? { issuer: this.url, jwks_uri: this.jwksUrl, response_types_supported: ['id_token'] }
