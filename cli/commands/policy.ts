@@ -134,9 +134,14 @@ async function publish(session: Session, given: Given): Promise<void> {
       );
     }
     const entry = await publishPolicy(ledger, slot, document, given.duration('overlap'));
+    const isUsed = ledger
+      .names('audience/')
+      .map((name) => ledger.trust.read(`audience/${name}`))
+      .some((record) => record?.status === 'active' && record.slot === slot);
+    // What changes was said before anything was signed.
     reportEntry(session.output, `slot ${slot} is decided by ${digest} now`, entry, {
       data,
-      lines: describeChange(change),
+      ...(!isUsed && { next: `bulla admin audience add <url> --slot ${slot}` }),
     });
   };
   await (given.flag('dryRun') ? session.reading(work) : session.signing(work));

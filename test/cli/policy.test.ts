@@ -72,7 +72,8 @@ describe('policies and audiences', () => {
   });
   test('approvals that would count for nothing are named, and a group that they need is not made unprotected', async () => {
     const argv = ['policy', 'publish', `${policySets}/payments-four-eyes`, '--slot', desk.fresh('slot')];
-    const { stderr } = await desk.run(argv);
+    const { stdout, stderr } = await desk.run(argv);
+    expect(stdout).toContain('next: bulla admin audience add <url> --slot ');
     expect(stderr).toContain('there is no such group yet: bulla admin group add finance --protected');
     expect(await desk.failure(['admin', 'group', 'add', 'finance'])).toBe('2 argument_invalid');
     await desk.json('admin', 'group', 'add', 'finance', '--protected');
