@@ -13,7 +13,9 @@ const minSecretLength = 24;
 export function registerSecret(program: BullaCommand): void {
   const secret = program
     .command('secret')
-    .description('Client secrets, for agents that have no key: the line for the configuration of the issuer.')
+    .description(
+      'Client secrets, for agents that have no key, and read tokens: each with its line for the configuration of the issuer.',
+    )
     .example('bulla secret new agt_9b01d4 --to ./agent.secret');
   secret
     .command('new')
@@ -31,16 +33,49 @@ export function registerSecret(program: BullaCommand): void {
     .option('--for <time>', 'how long it is good for, such as 90d (default: until the line is removed)')
     .example('bulla secret line agt_9b01d4 - < legacy.secret')
     .run(describe);
+  secret
+    .command('reader')
+    .description('Make a read token, for an API or a tool that follows the log. It reads; it signs nothing.')
+    .argument('<name>', 'what tells this reader from others in the configuration')
+    .option('--to <file>', 'a file that does not exist yet; made with mode 0600 (default: show it)')
+    .example('bulla secret reader orders-api --to ./orders-api.token')
+    .run(makeReader);
 }
 
 async function make(session: Session, given: Given): Promise<void> {
-  const secret = randomBytes(secretBytes).toString('base64url');
+  const secret = newSecret();
   const line = lineFor(session, given, secret);
+  handOut(session, given, { secret, line, explained: explain(line) });
+}
+
+async function makeReader(session: Session, given: Given): Promise<void> {
+  const name = given.argument(0);
+  if (!/^[a-z0-9][a-z0-9_-]{0,62}$/u.test(name)) {
+    throw new CliError('argument_invalid', 'a name is of small letters, digits, `-` and `_`');
+  }
+  const secret = newSecret();
+  const line = { name, sha256: hashOf(secret) };
+  handOut(session, given, { secret, line, explained: place('readTokens', line) });
+}
+
+const newSecret = (): string => randomBytes(secretBytes).toString('base64url');
+const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('base64url');
+
+/** Once: into the file, or onto the screen. */
+function handOut(
+  session: Session,
+  given: Given,
+  {
+    secret,
+    line,
+    explained,
+  }: { readonly secret: string; readonly line: object; readonly explained: string[] },
+): void {
   const file = given.text('to');
   if (file !== undefined) writeSecret(file, `${secret}\n`);
   session.output.result({ line, ...(file === undefined ? { secret } : { file }) }, [
     ...fields({ secret: file === undefined ? secret : undefined, 'written to': file }),
-    ...explain(line),
+    ...explained,
   ]);
 }
 
@@ -74,17 +109,23 @@ function lineFor(session: Session, given: Given, secret: string): ConfigLine {
   const seconds = given.duration('for');
   return {
     agent,
-    sha256: createHash('sha256').update(secret).digest('base64url'),
+    sha256: hashOf(secret),
     ...(seconds !== undefined && { notAfter: Math.floor(session.surroundings.ports.now()) + seconds }),
   };
 }
 
 function explain(line: ConfigLine): string[] {
   return [
-    'put this line into `clientSecrets` of the account in the configuration of the issuer, and restart it:',
-    `  ${JSON.stringify(line)}`,
+    ...place('clientSecrets', line),
     ...fields({ 'good until': line.notAfter === undefined ? undefined : when(line.notAfter) }),
     'what comes of a secret is `vouched`: an admin must list what the agent may do on it: bulla admin agent vouch',
+  ];
+}
+
+function place(member: string, line: object): string[] {
+  return [
+    `put this line into \`${member}\` of the account in the configuration of the issuer, and restart it:`,
+    `  ${JSON.stringify(line)}`,
   ];
 }
 

@@ -19,13 +19,13 @@ interface Made {
   readonly secret?: string;
 }
 
-/** Whether the issuer takes the line. */
-function accepts(line: Made['line']): boolean {
+/** Whether the issuer takes these members of an account. */
+function accepts(lines: object): boolean {
   const account = {
     account: `acct_${'x'.repeat(43)}`,
     logKeyFile: 'log.jwk',
     mintKeyFile: 'mint.jwk',
-    clientSecrets: [line],
+    ...lines,
   };
   parseConfig({ publicUrl: 'https://issuer.example', database: 'issuer.db', accounts: [account] });
   return true;
@@ -38,7 +38,7 @@ describe('bulla secret', () => {
     expect(secret).toMatch(/^[A-Za-z0-9_-]{43}$/u);
     expect(line).toEqual({ agent, sha256: sha256(secret), notAfter: expect.any(Number) });
     expect(Math.abs((line.notAfter ?? 0) - Date.now() / 1000 - 90 * 86_400)).toBeLessThan(60);
-    expect(accepts(line)).toBe(true);
+    expect(accepts({ clientSecrets: [line] })).toBe(true);
     const again = JSON.parse((await desk.run(['secret', 'new', agent, '--json'])).stdout) as Made;
     expect(again.secret).not.toBe(secret);
     expect(again.line.notAfter).toBeUndefined();
@@ -62,7 +62,17 @@ describe('bulla secret', () => {
     expect(stdout).not.toContain(stdin.trim());
   });
 
+  test('reader makes a read token that the issuer takes by its hash', async () => {
+    const file = desk.path('api.token');
+    const { line } = JSON.parse(
+      (await desk.run(['secret', 'reader', 'orders-api', '--to', file, '--json'])).stdout,
+    ) as { readonly line: { readonly name: string; readonly sha256: string } };
+    expect(line).toEqual({ name: 'orders-api', sha256: sha256(readFileSync(file, 'utf8').trim()) });
+    expect(accepts({ readTokens: [line] })).toBe(true);
+  });
+
   test.each([
+    ['a reader whose name the configuration would not take', ['secret', 'reader', 'Orders API'], ''],
     ['an agent that is no id', ['secret', 'new', 'ci'], ''],
     ['a secret as argument', ['secret', 'line', agent, 'a secret of the old kind, long enough'], ''],
     ['a secret that can be guessed', ['secret', 'line', agent, '-'], 'hunter2'],
