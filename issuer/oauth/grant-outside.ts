@@ -70,7 +70,7 @@ export async function credentialOfOutsideToken(
     if (current?.agent !== record.agent) throw unknownFederation();
     const party = findParty(read, record.agent);
     if (bound) return party;
-    requireMachineToken(claims, party, proof.key.thumbprint);
+    requireMachineToken(claims, party, proof.key.thumbprint, current.claims);
     return requireVouched(party);
   };
   stand();

@@ -1,20 +1,34 @@
 import { isJsonObject, type JsonObject } from '@bulla/verifier/envelope';
+import type { FederationRecord } from '@bulla/verifier/log';
 import { IssuerRefusal } from '../errors.ts';
 import type { Party } from '../mint/party.ts';
+
+/** Claims in which identity providers name the client that a token was given to. */
+const clientClaims = ['client_id', 'azp', 'appid', 'cid'] as const;
 
 const maxScopes = 64;
 
 /**
  * Holds an access token of an identity provider to what it says about its client, as Auth0 and others write it: that it came of client
- * credentials (`gty`), for whom (`owner`), whether a person sits at it (`agent_type`), for which key (`cnf`). A claim that is
- * absent demands nothing here; an admin demands it with `federation.trust`.
+ * credentials (`gty`), for whom (`owner`), whether a person sits at it (`agent_type`), for which key (`cnf`). Of these a claim that is
+ * absent demands nothing here; an admin demands it with `federation.trust`. Whether it is about the client at all is always asked: a
+ * user who logs in at a client gets tokens with the same `azp`.
  *
+ * @param demanded `claims` of the trust.
  * @throws {IssuerRefusal} `subject_token_refused`.
  */
-export function requireMachineToken(claims: JsonObject, party: Party, keyThumbprint: string): void {
+export function requireMachineToken(
+  claims: JsonObject,
+  party: Party,
+  keyThumbprint: string,
+  demanded: FederationRecord['claims'],
+): void {
   const { gty, owner, agent_type: kind, cnf } = claims as Readonly<Record<string, unknown>>;
   if (gty !== undefined && gty !== 'client-credentials' && gty !== 'client_credentials') {
     throw refused('was not given for client credentials');
+  }
+  if (gty === undefined && !Object.hasOwn(demanded, 'sub') && !isAboutClient(claims)) {
+    throw refused('may be about a user: name `sub` in the trust');
   }
   if (kind !== undefined && kind !== party.agent?.kind) {
     throw refused('is of another `agent_type` than the agent has in the log');
@@ -26,6 +40,20 @@ export function requireMachineToken(claims: JsonObject, party: Party, keyThumbpr
   if (cnf !== undefined && !(isJsonObject(cnf) && cnf['jkt'] === keyThumbprint)) {
     throw refused('is bound to another key, or in a way that cannot be checked here');
   }
+}
+
+/**
+ * Without a resource owner `sub` is the client (RFC 9068 section 2.2), as Auth0 spells it `<id>@clients`. A token that leaves `sub` out
+ * names nobody, unless it is of a session.
+ */
+function isAboutClient(claims: JsonObject): boolean {
+  const { sub, sid, idtyp } = claims as Readonly<Record<string, unknown>>;
+  if (idtyp !== undefined) return idtyp === 'app';
+  if (sub === undefined) return sid === undefined;
+  return clientClaims.some((name) => {
+    const id = claims[name];
+    return typeof id === 'string' && id !== '' && (sub === id || sub === `${id}@clients`);
+  });
 }
 
 /** Names in `scope` (RFC 9068 section 2.2.3); undefined where the token has no such claim. @throws {IssuerRefusal} `subject_token_refused`. */

@@ -114,6 +114,44 @@ describe('a stolen token', () => {
   });
 });
 
+describe('a token of a user, who logged in at the client that the trust names', () => {
+  const user = { gty: undefined, sub: 'auth0|alice' };
+
+  test.each([
+    ['Auth0 writes it', {}],
+    ['others name the client', { client_id: 'reports', sub: '5c0a2f1e' }],
+    ['Entra ID does', { sub: 'reports', idtyp: 'user' }],
+    ['a session without a subject', { sub: undefined, sid: 'one' }],
+    ['a client that leaves itself out', { azp: ['reports'], sub: 'reports' }],
+    ['with a client id that is empty', { client_id: '', sub: '' }],
+  ])('is refused, as %s', async (_, change) => {
+    await trustIdp();
+    const answer = await world.exchange(world.machine({ ...user, ...change }), access);
+    expect(answer.code).toBe('subject_token_refused');
+  });
+
+  test.each([
+    ['by its own id', { sub: 'reports' }],
+    ['as Auth0 spells it', { sub: 'reports@clients' }],
+    ['by another claim', { client_id: 'service-7', sub: 'service-7' }],
+    ['as an application of Entra ID', { sub: '5c0a2f1e', idtyp: 'app' }],
+    ['without a subject', { sub: undefined }],
+  ])('is told from one of the client, %s', async (_, change) => {
+    await trustIdp();
+    const answer = await world.exchange(world.machine({ ...user, ...change }), access);
+    expect(answer.status).toBe(200);
+  });
+
+  test('is what the trust says where that names the subject', async () => {
+    const claims = { azp: 'reports', sub: '5c0a2f1e' };
+    await world.trust({ name: 'idp', profile: 'oidc', audience: 'https://issuer.example', claims });
+    await world.vouch('read');
+    const service = world.machine({ gty: undefined, sub: '5c0a2f1e' });
+    expect((await world.exchange(service, access)).status).toBe(200);
+    expect((await world.exchange(world.machine(user), access)).code).toBe('federation_claims_mismatch');
+  });
+});
+
 describe('a compromised identity provider', () => {
   test('gets an agent that it stands for no further than what admins vouched for', async () => {
     await trustIdp();
