@@ -84,7 +84,8 @@ export const requestCodes = {
   agent_not_active: {
     status: 401,
     oauth: 'invalid_token',
-    meaning: 'the agent is not active, or was suspended since minting, or its owner is another person',
+    meaning:
+      'the agent is not active, or was suspended since minting or since it was handed the envelope, or its owner is another person',
   },
   holder_key_not_live: {
     status: 401,

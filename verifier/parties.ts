@@ -43,14 +43,14 @@ export function findParties(trust: TrustView, envelope: SignedEnvelope): Parties
   }
   const agent = root.client_id === undefined ? undefined : mintedAgent(trust, root, root.client_id);
   requireFirstHolder(trust, envelope, agent);
-  const subjects = laterHolders(trust, envelope);
-  const agents = subjects.flatMap((subject) =>
-    subject?.startsWith('agent/') === true ? [activeAgent(trust, idOf(subject))] : [],
+  const holders = laterHolders(trust, envelope);
+  const agents = holders.flatMap(({ subject, since }) =>
+    subject?.startsWith('agent/') === true ? [handedAgent(trust, idOf(subject), since)] : [],
   );
-  for (const subject of subjects) {
+  for (const { subject } of holders) {
     if (subject?.startsWith('principal/') === true) activePrincipal(trust, idOf(subject));
   }
-  const later = subjects.map((subject) => (subject === undefined ? 'unlogged' : idOf(subject)));
+  const later = holders.map(({ subject }) => (subject === undefined ? 'unlogged' : idOf(subject)));
   return {
     principal: { id: root.sub, record: principal },
     ...(agent !== undefined && { agent }),
@@ -126,16 +126,33 @@ function mintedAgent(trust: TrustView, root: SignedEnvelope['root'], id: string)
   return agent;
 }
 
-/** Subjects of the keys that blocks hand the envelope to, in order; undefined for a key in no log. */
-function laterHolders(trust: TrustView, envelope: SignedEnvelope): readonly (string | undefined)[] {
-  const subjects: (string | undefined)[] = [];
+/** An agent that a block handed the envelope to at `since`: what it was handed before a suspension does not come back with it (law 7). */
+function handedAgent(trust: TrustView, id: string, since: number): Agent {
+  const agent = activeAgent(trust, id);
+  const { resumedAt } = agent.record;
+  if (resumedAt !== undefined && since < resumedAt) {
+    throw new Refusal('agent_not_active', 'an agent was suspended since this envelope was handed to it');
+  }
+  return agent;
+}
+
+interface LaterHolder {
+  /** `agent/<id>` or `principal/<id>`; undefined for a key in no log. */
+  readonly subject: string | undefined;
+  /** `iat` of the block. */
+  readonly since: number;
+}
+
+/** Whom blocks hand the envelope to, in order. */
+function laterHolders(trust: TrustView, envelope: SignedEnvelope): readonly LaterHolder[] {
+  const holders: LaterHolder[] = [];
   let holder = envelope.firstHolder;
   for (const block of envelope.blocks) {
     if (block.holder.thumbprint === holder) continue;
     holder = block.holder.thumbprint;
-    subjects.push(subjectOfKey(trust, holder));
+    holders.push({ subject: subjectOfKey(trust, holder), since: block.iat });
   }
-  return subjects;
+  return holders;
 }
 
 /** `agent/<id>` or `principal/<id>` for a key in the log, undefined for a key in none. */

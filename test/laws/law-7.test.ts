@@ -1,4 +1,5 @@
 import { memoryReplay } from '@bulla/verifier';
+import { signBlock } from '@bulla/verifier/envelope';
 import { raiseLock } from '@bulla/verifier/log';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ApiWorld, notesPolicy, outcomeOf, readNote } from '../kit/api.ts';
@@ -113,6 +114,29 @@ describe('law 7: who comes back', () => {
     ledger.do({ type: 'agent.resume', agent: agent.id, keys: [agent.signer.publicKey.thumbprint] });
     expect(await world.outcome(old)).toBe('agent_not_active');
     expect(await world.outcome(world.envelope())).toBe('allow');
+  });
+
+  test('what a re-enabled agent was handed before stays dead, though its key survives', async () => {
+    const { ledger, agent } = world;
+    const bob = ledger.person();
+    const sub = ledger.agent(bob);
+    const key = sub.signer.publicKey;
+    const last = newSigner();
+    const root = world.envelope();
+    const block = { iat: world.now, depth: 3, next: key.jwk };
+    const old = signBlock(root, block, agent.signer);
+    const further = signBlock(old, { ...block, depth: 2, next: last.publicKey.jwk }, sub.signer);
+    expect(await world.outcome(old, readNote(), sub.signer)).toBe('allow');
+    expect(await world.outcome(further, readNote(), last)).toBe('allow');
+    world.now += 10;
+    ledger.time = world.now;
+    ledger.do({ type: 'agent.suspend', agent: sub.id });
+    ledger.do({ type: 'agent.resume', agent: sub.id, keys: [key.thumbprint] });
+    expect(await world.outcome(old, readNote(), sub.signer)).toBe('agent_not_active');
+    expect(await world.outcome(further, readNote(), last)).toBe('agent_not_active');
+    world.now = ledger.time;
+    const anew = signBlock(root, { ...block, iat: world.now }, agent.signer);
+    expect(await world.outcome(anew, readNote(), sub.signer)).toBe('allow');
   });
 
   test('a re-enabled agent’s old outside tokens stay dead, whatever the mint makes of them', async () => {
