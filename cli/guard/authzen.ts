@@ -143,7 +143,9 @@ function parseRequest(given: JsonObject): WireRequest {
   const chunked = valuesOf(headers, 'transfer-encoding').length > 0;
   // Content of a length that nobody announced is whole only where the caller spells it out.
   const whole =
-    length === undefined ? !chunked || given['body'] !== undefined : Number(length) === body.length;
+    length === undefined
+      ? !chunked || given['body'] !== undefined
+      : length === String(body.length) && !chunked;
   if (!whole) throw malformed('context.request.body');
   return {
     method: textAt(given, 'method', 'context.request.method'),

@@ -103,6 +103,19 @@ describe('AuthZEN', () => {
     ['content that is not base64', {}, { body: '*' }],
     ['content in base64url', {}, { body: '_w==' }],
     ['content shorter than announced', {}, { headers: [['content-length', '5']], body: '' }],
+    ['a length in another base', {}, { headers: [['content-length', '0x5']], body: 'MTIzNDU=' }],
+    ['an empty length', {}, { headers: [['content-length', '']], body: '' }],
+    [
+      'content of two lengths, announced and chunked',
+      {},
+      {
+        headers: [
+          ['content-length', '5'],
+          ['transfer-encoding', 'chunked'],
+        ],
+        body: 'MTIzNDU=',
+      },
+    ],
     [
       'chunked content that is left out',
       {},
