@@ -62,7 +62,7 @@ export interface Scope {
 }
 
 const reference = /^(?<integer>integer:)?(?<kind>json|query|header|literal):(?<rest>[^]*)$/u;
-const placeholder = /\{(?<name>[^{}]*)\}/gu;
+const parameterMark = /\{(?<name>[^{}]*)\}/gu;
 
 /**
  * Compiles a template: `json:<pointer>`, `query:<name>`, `header:<name>` (one of `bindHeaders`), `literal:<text>`, a text with `{param}`,
@@ -117,13 +117,13 @@ function compileText(template: string, at: string, scope: Scope): Reader {
 function compileParameters(template: string, at: string, scope: Scope): Reader {
   const whole = template.startsWith('integer:');
   const text = whole ? template.slice('integer:'.length) : template;
-  const names = [...text.matchAll(placeholder)].map(({ groups }) => groups?.['name'] ?? '');
+  const names = [...text.matchAll(parameterMark)].map(({ groups }) => groups?.['name'] ?? '');
   const unknown = names.find((name) => !scope.params.has(name));
   if (unknown !== undefined) throw invalid(at, `refers to \`{${unknown}}\`, which the path does not have`);
   if (whole && names.length === 0) throw invalid(at, 'writes a number without `integer:`');
   if (names.length === 0) return () => text;
   const read = ({ request }: Source): string =>
-    text.replaceAll(placeholder, (_, name: string) => request.param(name));
+    text.replaceAll(parameterMark, (_, name: string) => request.param(name));
   return whole ? (source) => toInteger(read(source)) : read;
 }
 

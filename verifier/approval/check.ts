@@ -23,7 +23,7 @@ interface ApprovalDemands {
 }
 
 /**
- * Checks that every approval of a request is of this request, under this envelope's root and for now, and is signed by the key it
+ * Checks that every approval of a request is of this request, under this envelope's root, in force, and signed by the key it
  * names. One that is not refuses the request: none is left out silently. Cheap comparisons first.
  *
  * Does NOT ask whose keys these are (`requireApprovers` does, each time anew), and does NOT remember the approvals: they
