@@ -20,6 +20,8 @@ export interface AccountEntry {
   readonly readToken: string;
   /** Names of the admin keys that sign here unless told otherwise. */
   readonly adminKeys: readonly string[];
+  /** Who the owner of this home is in the account, after `bulla activate`: id, and name of the key in this home. */
+  readonly person?: { readonly id: string; readonly key: string };
 }
 
 interface HomeFile {
@@ -207,8 +209,11 @@ function parseHome(text: string): HomeFile | undefined {
 
 function isAccountEntry(value: unknown): value is AccountEntry {
   if (!isJsonObject(value)) return false;
-  const { account, url, readToken, adminKeys } = value;
+  const { account, url, readToken, adminKeys, person } = value;
+  const isPerson =
+    isJsonObject(person) && typeof person['id'] === 'string' && typeof person['key'] === 'string';
   return (
+    (person === undefined || isPerson) &&
     [account, url, readToken].every((text) => typeof text === 'string') &&
     Array.isArray(adminKeys) &&
     adminKeys.every((name) => typeof name === 'string')
