@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type ConnectionConfig, connectionSchema } from './provisioning/connection.ts';
 
 /** A checked configuration of one account; what each field does is said once, in its schema below. */
 export interface AccountConfig {
@@ -15,6 +16,7 @@ export interface AccountConfig {
   readonly tokensPerClientPerMinute: number;
   readonly clientSecrets: readonly ClientSecretConfig[];
   readonly federations: readonly FederationConfig[];
+  readonly connections: readonly ConnectionConfig[];
   readonly keySetTimeoutSeconds: number;
   readonly keySetCooldownSeconds: number;
 }
@@ -143,6 +145,13 @@ const account = z
       .default([])
       .describe(
         'Where the key sets of outside issuers are, by the `name` of `federation.trust`: `jwksUrl` (https), or `jwksFile` (read again when it is needed), or neither: discovery at the issuer itself, which profile `spiffe` does not have. `dangerouslyAllowPrivateAddresses` (default false) lets this issuer connect to addresses inside your network, and over http to this machine. Which keys count is pinned in the log, not here.',
+      ),
+    connections: z
+      .array(connectionSchema)
+      .max(64)
+      .default([])
+      .describe(
+        'IdPs that provision people over SCIM: `name`, `delegateKeyFile` (private JWK, mode 0600, with a lease for this connection, shared with nothing else), `groups` (SCIM `displayName` -> group of the log; any other group grants nothing), `attributes` (SCIM path, such as `userType` or `urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department` -> attribute of the log, which keeps it for ever: map no names), optional `login` (`trust`: name of `login.trust`, `from`: `externalId` or `userName`, whichever the claim of that IdP equals), optional `defaultDomain` (for people without an address), `welcome` (default true: send invitations). Tokens: `bulla scim token new`.',
       ),
     keySetTimeoutSeconds: z
       .number()

@@ -10,6 +10,9 @@ import { Mint } from './mint/mint.ts';
 import { type Endpoints, endpointsOf } from './oauth/metadata.ts';
 import { type CheckSecret, createSecretCheck } from './oauth/secret.ts';
 import type { IssuerPorts } from './ports.ts';
+import { type Connection, loadConnections } from './provisioning/connection.ts';
+import { People } from './provisioning/people.ts';
+import { projectDirectory } from './provisioning/projection.ts';
 import { loadSigner } from './secrets.ts';
 import type { AccountStore, Store } from './store/store.ts';
 
@@ -26,6 +29,9 @@ export interface Account {
   readonly checkSecret: CheckSecret;
   readonly limitClient: RateLimit;
   readonly limitAll: RateLimit;
+  /** By name. */
+  readonly connections: ReadonlyMap<string, Connection>;
+  readonly people: People;
   readonly ports: IssuerPorts;
 }
 
@@ -42,9 +48,16 @@ export async function openAccount(
   ports: IssuerPorts,
 ): Promise<Account> {
   const keys = loadKeys(config);
+  const connections = loadConnections(config.connections);
   const accountStore = await openStored(store, config.account);
   const engine = createEngine();
-  const log = await AccountLog.open({ ...keys, store: accountStore, engine, ports });
+  const log = await AccountLog.open({
+    ...keys,
+    store: accountStore,
+    engine,
+    ports,
+    project: projectDirectory,
+  });
   if (log.checkpointFailure === 'log_key_replaced') {
     throw new ConfigError('`logKeyFile` does not hold the log key of the account');
   }
@@ -69,6 +82,8 @@ export async function openAccount(
     requireReader: createReaderCheck(config.readTokens),
     limitClient: createRateLimit(config.tokensPerClientPerMinute, ports.now),
     limitAll: createRateLimit(config.tokensPerMinute, ports.now),
+    connections,
+    people: new People({ log, store: accountStore, ports }),
     ports,
   };
 }

@@ -13,6 +13,8 @@ import { type IssuerPorts, systemIssuerPorts, withoutStepsBack } from './ports.t
 /** A running issuer without a server: mount `app` wherever Fetch requests come from. */
 export interface Issuer {
   readonly app: Hono;
+  /** By account id: what the routes work on, for whoever embeds an issuer and needs no route for it. */
+  readonly accounts: ReadonlyMap<string, Account>;
   /** Ends streams, waits for what is being written, closes the store. */
   close(): Promise<void>;
 }
@@ -43,6 +45,7 @@ export async function createIssuer(
   }, config.checkpointSeconds * 1000);
   return {
     app: createApp(config, accounts, ports),
+    accounts,
     close: async () => {
       clearInterval(timer);
       for (const account of accounts.values()) {

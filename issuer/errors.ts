@@ -51,7 +51,12 @@ export const issuerCodes = {
   account_missing: { status: 503, meaning: 'account is not in the store' },
   store_rolled_back: { status: 503, meaning: 'store holds less than a checkpoint that was already served' },
   store_corrupt: { status: 503, meaning: 'store contradicts itself or the rules of the trust log' },
+  row_taken: { status: 409, meaning: 'name or id is taken by another row of the directory' },
   store_unavailable: { status: 503, oauth: 'temporarily_unavailable', meaning: 'store does not answer' },
+
+  // directory
+  person_unknown: { status: 404, meaning: 'no such person, or not of this connection' },
+  version_moved: { status: 412, meaning: 'resource is not in the version that was asked for' },
 
   // token endpoint
   grant_type_unsupported: {

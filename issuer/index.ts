@@ -1,3 +1,4 @@
+export type { Account } from './account.ts';
 export { createIssuer, type Issuer } from './app.ts';
 export {
   type AccountConfig,
@@ -17,6 +18,19 @@ export {
 } from './federation/fetch-document.ts';
 export { type InitialisedAccount, initAccount } from './init.ts';
 export { type IssuerPorts, type LogLine, systemIssuerPorts } from './ports.ts';
+export type { Connection, ConnectionConfig, Source } from './provisioning/connection.ts';
 export { type RunningIssuer, serveIssuer } from './serve.ts';
+export { members, resources } from './store/directory.ts';
 export { openLibsqlStore } from './store/libsql.ts';
-export type { AccountStore, Append, Store, StoredCheckpoint } from './store/store.ts';
+export type { AccountStore, Append, Genesis, Store, StoredCheckpoint } from './store/store.ts';
+export {
+  type AnyTable,
+  addRow,
+  changeRows,
+  expectRows,
+  putRow,
+  type Rows,
+  type RowWrite,
+  removeRows,
+  type Table,
+} from './store/table.ts';

@@ -22,7 +22,7 @@ export async function initAccount(database: string, genesis: string): Promise<In
   const store = openLibsqlStore(database);
   try {
     const records = new Map([...writes].map(([key, record]) => [key, canonicalJson(record)]));
-    await store.createAccount(account, { leaf: genesis, documents: new Map(), writes: records });
+    await store.createAccount(account, { leaf: genesis, writes: records });
   } finally {
     await store.close();
   }

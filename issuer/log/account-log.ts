@@ -18,8 +18,10 @@ import type { Engine } from '@bulla/verifier/policy';
 import { IssuerRefusal } from '../errors.ts';
 import type { IssuerPorts } from '../ports.ts';
 import type { AccountStore, StoredCheckpoint } from '../store/store.ts';
+import type { RowWrite } from '../store/table.ts';
 import { CheckpointSigner } from './checkpoints.ts';
 import { requireDocuments } from './documents.ts';
+import { draftPlan, type MakePlan, type Written } from './plan.ts';
 import { appendStored, replay } from './replay.ts';
 import { Turns } from './turns.ts';
 
@@ -30,6 +32,8 @@ export interface AccountLogOptions {
   readonly delegateKey: Signer;
   readonly engine: Engine;
   readonly ports: IssuerPorts;
+  /** What entries, whoever signed them, mean for the directory: written with them. Default: nothing. */
+  readonly project?: (changes: readonly Change[], store: AccountStore) => Promise<readonly RowWrite[]>;
 }
 
 /** Where an accepted entry stands. */
@@ -40,6 +44,10 @@ export interface Accepted {
   /** base64url SHA-256 of this entry's leaf: the next one's `prev`. */
   readonly head: string;
 }
+
+/** How often a plan is made again because another process wrote first. */
+const maxPlans = 8;
+const noDocuments: ReadonlyMap<string, string> = new Map();
 
 const federationPrefix = 'federation/';
 
@@ -157,7 +165,7 @@ export class AccountLog {
     return this.#turns.run(async () => {
       await this.#catchUp();
       const { delegateKey } = this.#options;
-      const time = Math.max(Math.floor(this.#options.ports.now()), this.world.lastTime);
+      const time = this.#entryTime();
       const delegate = liveDelegate(this.read, delegateKey.publicKey.thumbprint, time);
       if (delegate?.lease.operations.includes('request.relay') !== true) {
         throw new IssuerRefusal('relay_unavailable', 'issuer holds no live lease with `request.relay`');
@@ -165,6 +173,52 @@ export class AccountLog {
       const position = { account: this.account, seq: this.world.size, prev: this.world.head ?? '', time };
       return this.#accept(parseEntry(signEntry({ ...position, request }, delegateKey)), []);
     });
+  }
+
+  /**
+   * Writes a plan: each operation becomes an entry signed by `signer` (a delegate's key) on the current head, and all entries
+   * and directory rows become durable together, or nothing does. Resolves when they are.
+   *
+   * @throws {Refusal} whatever a rule says to one of the entries.
+   * @throws {IssuerRefusal} `row_taken`, `head_moved` where others kept writing first, `closing`, `store_…`; and whatever the
+   * plan throws.
+   */
+  async write(signer: Signer, plan: MakePlan): Promise<Written> {
+    return this.#turns.run(async () => {
+      for (let tries = 0; tries < maxPlans; tries += 1) {
+        if (this.#closed) throw new IssuerRefusal('closing', 'issuer is shutting down');
+        await this.#catchUp();
+        const written = await this.#writeNow(signer, plan);
+        if (written !== undefined) return written;
+      }
+      throw this.#headMoved();
+    });
+  }
+
+  /** @returns undefined where somebody else wrote first. */
+  async #writeNow(signer: Signer, plan: MakePlan): Promise<Written | undefined> {
+    const { store } = this.#options;
+    const expectedSize = this.world.size;
+    const time = this.#entryTime();
+    const planned = await plan(this.read, time);
+    const { draft, leaves, changes } = await draftPlan(this.world, planned, signer, time);
+    const rows = [...(planned.rows?.(changes) ?? []), ...(await this.#project(changes))];
+    const append = { expectedSize, leaves, documents: noDocuments, writes: recordsOf(draft.writes), rows };
+    if (leaves.length + rows.length > 0 && (await store.append(append)) === 'moved') return undefined;
+    if (leaves.length > 0) {
+      draft.commit();
+      for (const change of changes) this.#logAppended(change);
+      await this.#checkpointNow();
+    }
+    return { changes, size: this.world.size };
+  }
+
+  #entryTime(): number {
+    return Math.max(Math.floor(this.#options.ports.now()), this.world.lastTime);
+  }
+
+  async #project(changes: readonly Change[]): Promise<readonly RowWrite[]> {
+    return (await this.#options.project?.(changes, this.#options.store)) ?? [];
   }
 
   /** Takes in what other processes appended, and signs the newest checkpoint anew. Never throws; see `checkpointFailure`. */
@@ -201,27 +255,26 @@ export class AccountLog {
       throw refusal ?? new IssuerRefusal('internal', 'entry was neither applied nor refused');
     this.#requireDelegateTime(change);
     const published = await requireDocuments(change.op, documents, this.#options);
-    const writes = new Map([...change.writes].map(([key, record]) => [key, canonicalJson(record)]));
     const outcome = await this.#options.store.append({
       expectedSize,
-      leaf: entry.leaf,
+      leaves: [entry.leaf],
       documents: published,
-      writes,
+      writes: recordsOf(change.writes),
+      rows: await this.#project([change]),
     });
     if (outcome === 'moved') {
       await this.#catchUp();
       throw this.#headMoved();
     }
     draft.commit();
-    this.#options.ports.log({
-      level: 'info',
-      event: 'entry.appended',
-      account: this.account,
-      seq,
-      op: change.op.type,
-    });
+    this.#logAppended(change);
     await this.#checkpointNow();
     return { seq, size: seq + 1, head: hash };
+  }
+
+  #logAppended({ seq, op }: Change): void {
+    const line = { level: 'info', event: 'entry.appended', account: this.account, seq, op: op.type } as const;
+    this.#options.ports.log(line);
   }
 
   #requireHead(entry: UnverifiedEntry): void {
@@ -273,4 +326,8 @@ export class AccountLog {
   async #checkpointNow(): Promise<void> {
     if (await this.#checkpoints.sign()) for (const listener of this.#listeners) listener();
   }
+}
+
+function recordsOf(writes: Change['writes']): ReadonlyMap<string, string> {
+  return new Map([...writes].map(([key, record]) => [key, canonicalJson(record)]));
 }

@@ -1,6 +1,9 @@
 import Database from 'libsql';
 import { IssuerRefusal } from '../errors.ts';
+import { createTables, LibsqlRows } from './libsql-rows.ts';
 import type { AccountStore, Append, Store, StoredCheckpoint } from './store.ts';
+import type { Conditions, Order, RowWrite, Table, Where } from './table.ts';
+import { storedTables } from './tables.ts';
 
 /** Entries, documents and records are TEXT: libsql alters integers over 2^53 and returns BLOBs as ArrayBuffer. */
 const schema = `
@@ -41,14 +44,20 @@ export function openLibsqlStore(file: string): Store {
     const opened = new Database(file, { timeout: busyTimeoutMilliseconds });
     opened.pragma('journal_mode = WAL');
     opened.pragma('synchronous = FULL');
+    opened.pragma('secure_delete = ON');
     opened.exec(schema);
+    createTables(opened, storedTables);
     return opened;
   });
   return {
     createAccount: async (account, genesis) =>
       guarded(() => {
         const store = new LibsqlAccount(db, account);
-        if (store.appendNow({ ...genesis, expectedSize: 0 }) === 'moved') {
+        const { leaf, writes } = genesis;
+        if (
+          store.appendNow({ expectedSize: 0, leaves: [leaf], documents: new Map(), writes, rows: [] }) ===
+          'moved'
+        ) {
           throw new IssuerRefusal('account_exists', `account \`${account}\` exists`);
         }
         return store;
@@ -84,10 +93,12 @@ function guarded<T>(run: () => T): T {
 class LibsqlAccount implements AccountStore {
   readonly account: string;
   readonly #db: Database.Database;
+  readonly #rows: LibsqlRows;
   #uses = 0;
 
   constructor(db: Database.Database, account: string) {
     this.#db = db;
+    this.#rows = new LibsqlRows(db, account);
     this.account = account;
   }
 
@@ -99,10 +110,11 @@ class LibsqlAccount implements AccountStore {
     return row.size;
   }
 
-  appendNow({ expectedSize, leaf, documents, writes }: Append): 'appended' | 'moved' {
-    return this.#transaction(() => {
-      if (this.#nextSeq() !== expectedSize) return 'moved';
-      this.#db.prepare('INSERT INTO entry VALUES (?, ?, ?)').run(this.account, expectedSize, leaf);
+  appendNow({ expectedSize, leaves, documents, writes, rows }: Append): 'appended' | 'moved' {
+    return this.#attempt('moved', () => {
+      if (this.#nextSeq() !== expectedSize || !this.#rows.write(rows)) return 'moved';
+      const entry = this.#db.prepare('INSERT INTO entry VALUES (?, ?, ?)');
+      for (const [index, leaf] of leaves.entries()) entry.run(this.account, expectedSize + index, leaf);
       const document = this.#db.prepare('INSERT OR IGNORE INTO document VALUES (?, ?, ?)');
       for (const [digest, body] of documents) document.run(this.account, digest, body);
       this.#writeState(writes);
@@ -125,6 +137,26 @@ class LibsqlAccount implements AccountStore {
 
   async append(append: Append): Promise<'appended' | 'moved'> {
     return guarded(() => this.appendNow(append));
+  }
+
+  async writeRows(rows: readonly RowWrite[]): Promise<'written' | 'moved'> {
+    return guarded(() => this.#attempt('moved', () => (this.#rows.write(rows) ? 'written' : 'moved')));
+  }
+
+  async find<Row>(table: Table<Row>, where: Where<Row>, order?: Order<Row>): Promise<readonly Row[]> {
+    return guarded(() => this.#rows.find(table, where as Conditions, order) as Row[]);
+  }
+
+  async first<Row>(table: Table<Row>, where: Where<Row>): Promise<Row | undefined> {
+    return (await this.find(table, where, { limit: 1 }))[0];
+  }
+
+  async count<Row>(table: Table<Row>, where: Where<Row>): Promise<number> {
+    return guarded(() => this.#rows.count(table, where as Conditions));
+  }
+
+  async scrub(): Promise<void> {
+    guarded(() => this.#db.pragma('wal_checkpoint(TRUNCATE)'));
   }
 
   async document(digest: string): Promise<string | undefined> {
@@ -232,6 +264,21 @@ class LibsqlAccount implements AccountStore {
   #writeState(writes: ReadonlyMap<string, string>): void {
     const statement = this.#db.prepare('INSERT OR REPLACE INTO state VALUES (?, ?, ?)');
     for (const [key, record] of writes) statement.run(this.account, key, record);
+  }
+
+  /** A transaction that is rolled back where it answers `refused`. */
+  #attempt<T>(refused: T, run: () => T): T {
+    const undo = Symbol('undo');
+    try {
+      return this.#transaction(() => {
+        const result = run();
+        if (result === refused) throw undo;
+        return result;
+      });
+    } catch (error) {
+      if (error === undo) return refused;
+      throw error;
+    }
   }
 
   /** IMMEDIATE takes the write lock before the first read: two writers cannot both see the old head (S2). */

@@ -18,7 +18,13 @@ async function forge(options: { readonly covered: boolean }): Promise<void> {
   const store = openLibsqlStore(world.config.database);
   const account = await store.openAccount(ledger.account);
   const none = new Map<string, string>();
-  await account.append({ expectedSize: ledger.leaves.length, leaf, documents: none, writes: none });
+  await account.append({
+    expectedSize: ledger.leaves.length,
+    leaves: [leaf],
+    documents: none,
+    writes: none,
+    rows: [],
+  });
   ledger.force(leaf);
   if (options.covered) {
     const range = new CompactRange();

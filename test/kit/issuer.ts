@@ -3,6 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  type Account,
+  type Connection,
   createIssuer,
   type Issuer,
   type IssuerConfig,
@@ -14,6 +16,7 @@ import {
 } from '@bulla/issuer';
 import { createSigner, generatePrivateJwk, type PrivateJwk, type Signer } from '@bulla/verifier';
 import { createProof, type JsonObject, signJws } from '@bulla/verifier/envelope';
+import type { Lease } from '@bulla/verifier/log';
 import { type PolicySetDocument, policySetDigest } from '@bulla/verifier/policy';
 import { notesPolicy } from './api.ts';
 import { observe, rememberWord } from './leaks.ts';
@@ -51,7 +54,20 @@ export interface IssuerWorldOptions {
   /** Registered in slot `main` and in the mint's lease, beside {@link audience}. */
   readonly audiences?: readonly string[];
   readonly ports?: Partial<IssuerPorts>;
+  /** A connection `okta` with {@link IssuerWorld.idp} as its delegate, whose lease lists the group `engineers`. */
+  readonly connection?: Partial<IssuerConfig['accounts'][number]['connections'][number]>;
+  readonly connectionLease?: Partial<Lease>;
 }
+
+/** What a connection does. */
+export const provisioning: readonly string[] = [
+  'principal.provision',
+  'principal.suspend',
+  'principal.resume',
+  'principal.deprovision',
+  'member.add',
+  'member.remove',
+];
 
 /**
  * An account in a real store: genesis, group `staff`, the notes policy in slot `main`, one audience, a mint and a
@@ -63,6 +79,8 @@ export class IssuerWorld {
   readonly log: KeyPair = newKey();
   readonly mint: KeyPair = newKey();
   readonly delegate: KeyPair = newKey();
+  /** Delegate of the connection `okta`, where there is one. */
+  readonly idp: KeyPair = newKey();
   readonly lines: LogLine[] = [];
   readonly config: IssuerConfig;
   readonly ports: IssuerPorts;
@@ -97,6 +115,16 @@ export class IssuerWorld {
           mintKeyFile: this.#keyFile('mint', this.mint.jwk),
           delegateKeyFile: this.#keyFile('delegate', this.delegate.jwk),
           readTokens: [{ name: 'test', sha256: createHash('sha256').update(readToken).digest('base64url') }],
+          ...(options.connection !== undefined && {
+            connections: [
+              {
+                name: 'okta',
+                delegateKeyFile: this.#keyFile('okta', this.idp.jwk),
+                groups: { Engineers: 'engineers' },
+                ...options.connection,
+              },
+            ],
+          }),
           ...options.account,
         },
       ],
@@ -115,6 +143,19 @@ export class IssuerWorld {
     const notAfter = ledger.time + (options.leaseSeconds ?? 86_400);
     ledger.grant({ operations: ['capability.mint'], audiences, notAfter }, world.mint.signer);
     ledger.grant({ operations: ['request.relay'], notAfter }, world.delegate.signer);
+    if (options.connection !== undefined) {
+      ledger.group('engineers');
+      ledger.grant(
+        {
+          operations: provisioning,
+          groups: ['engineers'],
+          maxEntriesPerHour: 1000,
+          notAfter,
+          ...options.connectionLease,
+        },
+        world.idp.signer,
+      );
+    }
     world.alice = ledger.person({ groups: ['staff'] });
     world.agent = ledger.agent(world.alice, options.agentKey && { signer: options.agentKey });
     for (const leaf of ledger.leaves.slice(1)) await world.appended(leaf, [notesPolicy]);
@@ -139,6 +180,24 @@ export class IssuerWorld {
   async remove(): Promise<void> {
     await this.issuer.close();
     rmSync(this.dir, { recursive: true, force: true });
+  }
+
+  /** What the issuer's routes work on. */
+  get hosted(): Account {
+    const account = this.issuer.accounts.get(this.ledger.account);
+    if (account === undefined) throw new Error('account is not hosted');
+    return account;
+  }
+
+  /** The connection `okta`. */
+  get okta(): Connection {
+    return this.connectionNamed('okta');
+  }
+
+  connectionNamed(name: string): Connection {
+    const connection = this.hosted.connections.get(name);
+    if (connection === undefined) throw new Error(`there is no connection ${name}`);
+    return connection;
   }
 
   get base(): string {

@@ -1,4 +1,4 @@
-import { type AccountStore, IssuerRefusal, type Store } from '@bulla/issuer';
+import { type AccountStore, IssuerRefusal, type RowWrite, type Store } from '@bulla/issuer';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 export interface StoreConformance {
@@ -17,9 +17,10 @@ interface OpenStore {
 const none: ReadonlyMap<string, string> = new Map();
 const entry = (expectedSize: number, leaf = `leaf-${expectedSize}`) => ({
   expectedSize,
-  leaf,
+  leaves: [leaf],
   documents: none,
   writes: none,
+  rows: [] as readonly RowWrite[],
 });
 const codeOf = async (run: () => Promise<unknown>): Promise<string> => {
   try {
@@ -36,7 +37,7 @@ export function storeConformance({ name, create }: StoreConformance): void {
   describe(`store ${name}`, () => {
     let place: OpenStore;
     let account: AccountStore;
-    const genesis = { leaf: 'leaf-0', documents: none, writes: none };
+    const genesis = { leaf: 'leaf-0', writes: none };
 
     beforeEach(async () => {
       place = await create();

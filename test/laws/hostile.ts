@@ -241,7 +241,7 @@ export class HostileIssuer {
     for (const each of this.ledger.leaves.slice(this.#tree.size)) this.#tree.append(each);
     await this.world.issuer.close();
     await this.#behindItsBack(async (store) => {
-      const append = { expectedSize: seq, leaf, documents: new Map(), writes: new Map() };
+      const append = { expectedSize: seq, leaves: [leaf], documents: new Map(), writes: new Map(), rows: [] };
       if ((await store.append(append)) !== 'appended') throw new Error('ledger and store differ');
       await store.saveCheckpoint(this.#sign());
     });

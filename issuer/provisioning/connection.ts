@@ -1,0 +1,75 @@
+import type { Signer } from '@bulla/verifier';
+import { z } from 'zod';
+import { ConfigError } from '../errors.ts';
+import { loadSigner } from '../secrets.ts';
+
+/** One IdP that provisions over SCIM, as the configuration has it; what each member does is said in its schema below. */
+export interface ConnectionConfig {
+  readonly name: string;
+  readonly delegateKeyFile: string;
+  readonly groups: Readonly<Record<string, string>>;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly login?: LoginSource | undefined;
+  readonly defaultDomain?: string | undefined;
+  readonly welcome: boolean;
+}
+
+/** Which log-in confirms a person: of IdP `trust` (`login.trust` in the log), naming them as `from` of their resource does. */
+interface LoginSource {
+  readonly trust: string;
+  readonly from: 'externalId' | 'userName';
+}
+
+/** Who changes people: its name for audits, and the delegate key whose lease says what it may do. */
+export interface Source {
+  /** `connection/<name>`, or what else the configuration calls it. */
+  readonly name: string;
+  readonly signer: Signer;
+}
+
+/** A connection that is ready to write. */
+export interface Connection extends Source {
+  readonly config: ConnectionConfig;
+}
+
+const groupName = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/u);
+
+/** Schema of one connection of the configuration. */
+export const connectionSchema: z.ZodType<ConnectionConfig> = z.strictObject({
+  name: groupName,
+  delegateKeyFile: z.string().min(1),
+  groups: z.record(z.string().min(1).max(256), groupName).default({}),
+  attributes: z
+    .record(z.string().min(1).max(256), z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,62}$/u))
+    .default({}),
+  login: z
+    .strictObject({ trust: z.string().min(1).max(64), from: z.enum(['externalId', 'userName']) })
+    .optional(),
+  defaultDomain: z
+    .string()
+    .regex(/^[a-z0-9-]+(?:\.[a-z0-9-]+)+$/u)
+    .optional(),
+  welcome: z.boolean().default(true),
+});
+
+/**
+ * Reads the key of each connection.
+ *
+ * @returns by name.
+ * @throws {ConfigError} for a name that is there twice, a key that cannot be read or that two connections share.
+ */
+export function loadConnections(configs: readonly ConnectionConfig[]): ReadonlyMap<string, Connection> {
+  const connections = new Map<string, Connection>();
+  const keys = new Set<string>();
+  for (const config of configs) {
+    const signer = loadSigner('connections.delegateKeyFile', config.delegateKeyFile);
+    // One lease is for one connection's people: with a shared key one IdP could reach the other's.
+    if (keys.has(signer.publicKey.thumbprint)) {
+      throw new ConfigError('`connections`: two connections have the same delegate key');
+    }
+    if (connections.has(config.name)) throw new ConfigError('`connections`: a name is listed twice');
+    keys.add(signer.publicKey.thumbprint);
+    connections.set(config.name, { name: `connection/${config.name}`, signer, config });
+  }
+  return connections;
+}

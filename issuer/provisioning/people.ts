@@ -1,0 +1,244 @@
+import type { Operation, Read, Records } from '@bulla/verifier/log';
+import { IssuerRefusal } from '../errors.ts';
+import type { AccountLog } from '../log/account-log.ts';
+import { type Plan, provisionedBy, type Written } from '../log/plan.ts';
+import type { IssuerPorts } from '../ports.ts';
+import { addresses, type ResourceRow, resources } from '../store/directory.ts';
+import type { AccountStore } from '../store/store.ts';
+import { addRow, changeRows, expectRows, putRow, type RowWrite, removeRows } from '../store/table.ts';
+import type { Connection, Source } from './connection.ts';
+import { addressRows, loggedAttributes, nameKey, type PersonData } from './person.ts';
+
+/** What is written together with a new person, such as an invitation to send. */
+export type OnProvisioned = (person: ProvisionedPerson) => readonly RowWrite[];
+
+/** A person who was just provisioned. */
+export interface ProvisionedPerson {
+  readonly connection: Connection;
+  readonly row: ResourceRow;
+  readonly data: PersonData;
+}
+
+export interface PeopleOptions {
+  readonly log: AccountLog;
+  readonly store: AccountStore;
+  readonly ports: IssuerPorts;
+  readonly onProvisioned?: OnProvisioned;
+}
+
+type PrincipalRecord = NonNullable<Records[`principal/${string}`]>;
+
+/**
+ * People as connections, the Users API, security events and invitations change them. Each method is one write: entries of the
+ * log and rows of the directory together, or nothing. What may be done is decided by the rules of the log alone.
+ *
+ * All methods throw a `Refusal` with the rule that says no, `person_unknown` for a person who is not there or belongs to
+ * another connection, and what {@link AccountLog.write} throws.
+ */
+export class People {
+  readonly #options: PeopleOptions;
+
+  constructor(options: PeopleOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * A new person of the connection: pending, or suspended at once. @returns their row; its id is the principal's.
+   *
+   * @throws {IssuerRefusal} `row_taken` where the `userName` is taken in this connection.
+   */
+  async provision(connection: Connection, data: PersonData): Promise<ResourceRow> {
+    const { log, ports, onProvisioned } = this.#options;
+    let row: ResourceRow | undefined;
+    await log.write(connection.signer, () => {
+      const ops: Plan['ops'] = [
+        provisionOf(connection, data),
+        ...(data.active === false
+          ? [(changes: Parameters<NonNullable<Plan['rows']>>[0]) => suspension(provisionedBy(changes[0]))]
+          : []),
+      ];
+      return {
+        ops,
+        rows: (changes) => {
+          const id = provisionedBy(changes[0]);
+          row = { ...resourceRow(connection, data, ports.now()), id };
+          const further = onProvisioned?.({ connection, row, data }) ?? [];
+          return [addRow(resources, row), ...addressWrites(id, data), ...further];
+        },
+      };
+    });
+    if (row === undefined) throw new Error('nothing was provisioned');
+    return row;
+  }
+
+  /**
+   * Replaces what the connection says about its person, and suspends or resumes as `active` says. `ifVersion`: only if the row
+   * still has this version.
+   *
+   * @throws {IssuerRefusal} `row_taken`, `version_moved`.
+   */
+  async update(
+    connection: Connection,
+    id: string,
+    data: PersonData,
+    ifVersion?: number,
+  ): Promise<ResourceRow> {
+    const { log, ports } = this.#options;
+    let after: ResourceRow | undefined;
+    await log.write(connection.signer, async (read) => {
+      const row = await this.#ownRow(connection, id);
+      if (ifVersion !== undefined && row.version !== ifVersion) {
+        throw new IssuerRefusal('version_moved', 'resource has changed since this version');
+      }
+      const person = personOf(read, id);
+      const updated: ResourceRow = {
+        ...resourceRow(connection, data, ports.now()),
+        id,
+        salt: row.salt,
+        created: row.created,
+        version: row.version + 1,
+      };
+      after = updated;
+      return {
+        ops: [...updateOps(connection, id, person, data), ...activeOps(connection, id, person, data.active)],
+        rows: () => [
+          expectRows(resources, { id, version: row.version }),
+          putRow(resources, updated),
+          removeRows(addresses, { id }),
+          ...addressWrites(id, data),
+        ],
+      };
+    });
+    if (after === undefined) throw new Error('nothing was updated');
+    return after;
+  }
+
+  /** Suspends, in the name of `source`. Nothing happens where it has suspended them already. */
+  async suspend(source: Source, id: string): Promise<Written> {
+    return this.#change(source, id, (person) => activeOps(source, id, person, false));
+  }
+
+  /** Ends the suspension that `source` set; others' stay. Nothing happens to a person who is not suspended. */
+  async resume(source: Source, id: string): Promise<Written> {
+    return this.#change(source, id, (person) => activeOps(source, id, person, true));
+  }
+
+  /** Suspends and resumes: the epoch rises, what was minted is void and the person's agents fall, the person stays. */
+  async endSessions(source: Source, id: string): Promise<Written> {
+    return this.#change(source, id, (person) => [
+      suspension(id),
+      { type: 'principal.resume', principal: id, keys: person.keys },
+    ]);
+  }
+
+  /** Ends a person for good; their rows go with them. */
+  async deprovision(source: Source, id: string): Promise<Written> {
+    return this.#change(source, id, () => [{ type: 'principal.deprovision', principal: id }]);
+  }
+
+  /** A person's row by exactly one property; `connection` undefined: in any of them. */
+  async find(connection: Connection | undefined, by: PersonKey): Promise<ResourceRow | undefined> {
+    const { store } = this.#options;
+    const within = connection === undefined ? {} : { connection: connection.config.name };
+    const where = { ...within, kind: 'User' as const };
+    if ('address' in by) {
+      const found = await store.find(addresses, { address: by.address.toLowerCase() }, { limit: 2 });
+      // Two people with one address: nobody is meant.
+      const [only, ...others] = found;
+      return only === undefined || others.length > 0
+        ? undefined
+        : store.first(resources, { ...where, id: only.id });
+    }
+    if ('id' in by) return store.first(resources, { ...where, id: by.id });
+    const key = 'userName' in by ? { name: nameKey(by.userName) } : { externalId: by.externalId };
+    const [only, ...others] = await store.find(resources, { ...where, ...key }, { limit: 2 });
+    return others.length > 0 ? undefined : only;
+  }
+
+  async #ownRow(connection: Connection, id: string): Promise<ResourceRow> {
+    const row = await this.find(connection, { id });
+    if (row === undefined) throw new IssuerRefusal('person_unknown', 'no such person in this connection');
+    return row;
+  }
+
+  async #change(
+    source: Source,
+    id: string,
+    ops: (person: PrincipalRecord) => readonly Operation[],
+  ): Promise<Written> {
+    const { log, ports } = this.#options;
+    return log.write(source.signer, (read) => {
+      const planned = ops(personOf(read, id));
+      const modified = new Date(ports.now() * 1000).toISOString();
+      return {
+        ops: planned,
+        rows: () => (planned.length === 0 ? [] : [changeRows(resources, { id }, { modified })]),
+      };
+    });
+  }
+}
+
+/** How a person is looked up. */
+export type PersonKey =
+  | { readonly id: string }
+  | { readonly userName: string }
+  | { readonly externalId: string }
+  | { readonly address: string };
+
+function personOf(read: Read, id: string): PrincipalRecord {
+  const person = read(`principal/${id}`);
+  if (person === undefined || person.status === 'deprovisioned') {
+    throw new IssuerRefusal('person_unknown', 'no such person');
+  }
+  return person;
+}
+
+function provisionOf(connection: Connection, data: PersonData): Operation {
+  const attributes = loggedAttributes(data.body, connection.config);
+  return { type: 'principal.provision', groups: [], attributes, sponsor: false };
+}
+
+function updateOps(
+  _connection: Connection,
+  _id: string,
+  _person: PrincipalRecord,
+  _data: PersonData,
+): readonly Operation[] {
+  return [];
+}
+
+function activeOps(
+  _source: Source,
+  id: string,
+  person: PrincipalRecord,
+  active: boolean | undefined,
+): readonly Operation[] {
+  const suspended = person.status === 'suspended';
+  if (active === undefined || active !== suspended) return [];
+  return [active ? { type: 'principal.resume', principal: id, keys: person.keys } : suspension(id)];
+}
+
+function suspension(id: string): Operation {
+  return { type: 'principal.suspend', principal: id };
+}
+
+function resourceRow(connection: Connection, data: PersonData, now: number): ResourceRow {
+  const at = new Date(now * 1000).toISOString();
+  return {
+    id: '',
+    connection: connection.config.name,
+    kind: 'User',
+    name: nameKey(data.userName),
+    externalId: data.externalId,
+    log: null,
+    salt: null,
+    version: 1,
+    created: at,
+    modified: at,
+    body: JSON.stringify(data.body),
+  };
+}
+
+function addressWrites(id: string, data: PersonData): readonly RowWrite[] {
+  return addressRows(id, data).map((row) => putRow(addresses, row));
+}

@@ -1,0 +1,37 @@
+import type { Change } from '@bulla/verifier/log';
+import { addresses, members, type ResourceRow, resources } from '../store/directory.ts';
+import { putRow, type Rows, type RowWrite, removeRows } from '../store/table.ts';
+
+/**
+ * What entries of the log, whoever signed them, mean for the directory (law 6): a person who was deprovisioned is gone, and a
+ * SCIM group that stands for a group of the log has the members that the log says, as far as its connection manages them.
+ */
+export async function projectDirectory(changes: readonly Change[], rows: Rows): Promise<readonly RowWrite[]> {
+  const writes: RowWrite[] = [];
+  for (const { op } of changes) {
+    if (op.type === 'principal.deprovision') writes.push(...personRemoval(op.principal));
+    if ((op.type === 'member.add' || op.type === 'member.remove') && op.member.startsWith('principal/')) {
+      const member = op.member.slice('principal/'.length);
+      for (const group of await groupsFor(rows, op.group, member)) {
+        const row = { groupId: group.id, member };
+        writes.push(op.type === 'member.add' ? putRow(members, row) : removeRows(members, row));
+      }
+    }
+  }
+  return writes;
+}
+
+/** Every row that is about this person and is of no use without them. */
+export function personRemoval(id: string): readonly RowWrite[] {
+  return [
+    removeRows(members, { member: id }),
+    removeRows(addresses, { id }),
+    removeRows(resources, { id, kind: 'User' }),
+  ];
+}
+
+async function groupsFor(rows: Rows, group: string, principal: string): Promise<readonly ResourceRow[]> {
+  const person = await rows.first(resources, { id: principal, kind: 'User' });
+  if (person === undefined) return [];
+  return rows.find(resources, { kind: 'Group', log: group, connection: person.connection });
+}

@@ -1,0 +1,5 @@
+import { addresses, members, resources, scimTokens } from './directory.ts';
+import type { AnyTable } from './table.ts';
+
+/** Every table beside the log and its projections: each is declared in a file of its own noun, and listed here. */
+export const storedTables: readonly AnyTable[] = [resources, members, addresses, scimTokens];
