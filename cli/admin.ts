@@ -1,6 +1,6 @@
 import { limits, type Signer } from '@bulla/verifier';
-import type { Json, JsonObject } from '@bulla/verifier/envelope';
-import { agentIdOf, audienceKey, type Operation, principalIdOf } from '@bulla/verifier/log';
+import { isJsonObject, type Json, type JsonObject } from '@bulla/verifier/envelope';
+import { audienceKey, type Operation } from '@bulla/verifier/log';
 import { type PolicySetDocument, policySetDigest } from '@bulla/verifier/policy';
 import type { Confirmed, Ledger } from './ledger.ts';
 
@@ -11,8 +11,8 @@ export { type AppendOptions, type Confirmed, Ledger, type LedgerOptions } from '
 export { type Setup, type SetupOptions, setUp } from './setup.ts';
 
 /*
- * What admins do, as functions that print nothing. Each resolves once a checkpoint that covers the entry was seen, and
- * throws what `Ledger.append` throws.
+ * What admins do, and people where the rules let them, as functions that print nothing: whose ledger it is says who asks. Each
+ * resolves once a checkpoint that covers the entry was seen, and throws what `Ledger.append` throws.
  */
 
 /** A person, with the entries that made them. */
@@ -40,7 +40,7 @@ export async function addPerson(ledger: Ledger, options: PersonOptions): Promise
     attributes,
     sponsor,
   });
-  const principal = principalIdOf(provisioned.leaf);
+  const principal = madeIn(provisioned, 'principal/');
   if (key === undefined) return { principal, entries: [provisioned] };
   return { principal, entries: [provisioned, await activatePerson(ledger, principal, key)] };
 }
@@ -73,7 +73,16 @@ export async function registerAgent(ledger: Ledger, registration: AgentRegistrat
     key === undefined
       ? await ledger.append(op)
       : await ledger.append({ ...op, key: key.publicKey.jwk }, { cosigners: [key] });
-  return { agent: agentIdOf(entry.leaf), entry };
+  return { agent: madeIn(entry, 'agent/'), entry };
+}
+
+/** Id of the one person or agent that an entry made. */
+function madeIn({ change }: Confirmed, prefix: 'principal/' | 'agent/'): string {
+  for (const [key, value] of change.writes) {
+    const isNew = isJsonObject(value) && value['version'] === 0;
+    if (isNew && key.startsWith(prefix)) return key.slice(prefix.length);
+  }
+  throw new Error(`an entry made no ${prefix}`);
 }
 
 /** Sets an agent's standing limits (`forbid` policies, EST JSON); replaces those that admins set before. */

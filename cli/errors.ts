@@ -58,6 +58,10 @@ export const cliCodes = {
     exit: 'refused',
     meaning: 'the trust log has no such person, agent, group, key, lease or audience',
   },
+  request_impossible: {
+    exit: 'refused',
+    meaning: 'this home has no person in the account, or people cannot ask for this at all',
+  },
   log_stale: { exit: 'unreachable', meaning: 'the newest checkpoint is too old to sign on' },
   log_unreachable: { exit: 'unreachable', meaning: 'the log could not be followed in time' },
   entry_missing: { exit: 'refused', meaning: 'the log lacks an entry that the issuer had acknowledged' },

@@ -20,8 +20,16 @@ export interface AccountEntry {
   readonly readToken: string;
   /** Names of the admin keys that sign here unless told otherwise. */
   readonly adminKeys: readonly string[];
-  /** Who the owner of this home is in the account, after `bulla activate`: id, and name of the key in this home. */
-  readonly person?: { readonly id: string; readonly key: string };
+  /** Who the owner of this home is in the account, after `bulla activate`. */
+  readonly person?: OwnPerson;
+}
+
+/** A person of the log whose key is in this home. */
+export interface OwnPerson {
+  /** `prn_…`. */
+  readonly id: string;
+  /** Name of their key in the home: it signs their requests. */
+  readonly key: string;
 }
 
 interface HomeFile {
@@ -31,7 +39,7 @@ interface HomeFile {
 }
 
 /**
- * The folder of one admin (`BULLA_HOME`, by default `~/.bulla`), all of it readable by its owner only:
+ * The folder of one admin or person (`BULLA_HOME`, by default `~/.bulla`), all of it readable by its owner only:
  *
  *     home.json            accounts, their URLs and read tokens
  *     keys/<name>.json     key files (key-file.ts)
@@ -70,6 +78,16 @@ export class Home {
     const others = accounts.filter(({ account }) => account !== entry.account);
     const file: HomeFile = { version: 1, current: entry.account, accounts: [...others, entry] };
     writePrivateFile(path.join(this.folder, 'home.json'), `${JSON.stringify(file, null, 2)}\n`);
+  }
+
+  /**
+   * Notes who the owner of this home is in an account, and makes that account the current one. Where an admin keeps the
+   * account here already, their keys and read token stay.
+   */
+  putPerson(entry: Omit<AccountEntry, 'adminKeys' | 'person'>, person: OwnPerson): void {
+    const known = this.#read().accounts.find(({ account }) => account === entry.account);
+    const kept = known === undefined || known.adminKeys.length === 0 ? entry : known;
+    this.putAccount({ ...kept, adminKeys: known?.adminKeys ?? [], person });
   }
 
   #read(): HomeFile {
@@ -210,12 +228,14 @@ function parseHome(text: string): HomeFile | undefined {
 function isAccountEntry(value: unknown): value is AccountEntry {
   if (!isJsonObject(value)) return false;
   const { account, url, readToken, adminKeys, person } = value;
-  const isPerson =
-    isJsonObject(person) && typeof person['id'] === 'string' && typeof person['key'] === 'string';
   return (
-    (person === undefined || isPerson) &&
     [account, url, readToken].every((text) => typeof text === 'string') &&
     Array.isArray(adminKeys) &&
-    adminKeys.every((name) => typeof name === 'string')
+    adminKeys.every((name) => typeof name === 'string') &&
+    (person === undefined || isOwnPerson(person))
   );
+}
+
+function isOwnPerson(value: unknown): value is OwnPerson {
+  return isJsonObject(value) && typeof value['id'] === 'string' && typeof value['key'] === 'string';
 }

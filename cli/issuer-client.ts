@@ -22,25 +22,59 @@ export async function postEntry(
   entry: { readonly leaf: string; readonly documents: readonly PolicySetDocument[] },
   timeoutSeconds: number = defaultTimeoutSeconds,
 ): Promise<'accepted' | 'head_moved'> {
+  const body = entry.documents.length === 0 ? { leaf: entry.leaf } : entry;
+  const answer = await post({ account, url, readToken }, ports, 'log/entries', body, timeoutSeconds);
+  return answer.ok ? 'accepted' : 'head_moved';
+}
+
+/**
+ * Hands a request to the issuer to wrap.
+ *
+ * @returns where it says that the entry stands: its word only.
+ * @throws {CliError} `issuer_refused`, `issuer_unreachable`.
+ */
+export async function postRequest(
+  address: IssuerAddress,
+  ports: Ports,
+  request: string,
+): Promise<{ readonly seq: number; readonly hash: string }> {
+  const { ok, text } = await post(address, ports, 'log/requests', { request }, defaultTimeoutSeconds);
+  if (ok) {
+    const { seq, head } = parsed(text);
+    if (typeof seq === 'number' && Number.isSafeInteger(seq) && seq > 0 && typeof head === 'string') {
+      return { seq, hash: head };
+    }
+  }
+  throw new CliError('issuer_refused', 'the issuer did not say where the entry is');
+}
+
+/** @returns also for 409 `head_moved`, with `ok` false. */
+async function post(
+  { account, url, readToken }: IssuerAddress,
+  ports: Ports,
+  path: string,
+  body: object,
+  timeoutSeconds: number,
+): Promise<{ readonly ok: boolean; readonly text: string }> {
   let response: Response;
-  let code: string | undefined;
+  let text: string;
   try {
-    response = await ports.fetch(`${url}/a/${account}/log/entries`, {
+    response = await ports.fetch(`${url}/a/${account}/${path}`, {
       method: 'POST',
       headers: { authorization: `Bearer ${readToken}`, 'content-type': 'application/json' },
-      body: JSON.stringify(entry.documents.length === 0 ? { leaf: entry.leaf } : entry),
+      body: JSON.stringify(body),
       redirect: 'manual',
       signal: AbortSignal.timeout(timeoutSeconds * 1000),
     });
-    code = codeOf(await response.text());
+    text = await response.text();
   } catch (cause) {
     throw new CliError('issuer_unreachable', `the issuer at \`${url}\` did not answer`, {
       cause,
       hint: 'the entry may still have been appended: look with `bulla log show` before you repeat it',
     });
   }
-  if (response.ok) return 'accepted';
-  if (response.status === 409 && code === 'head_moved') return 'head_moved';
+  const code = codeOf(text);
+  if (response.ok || (response.status === 409 && code === 'head_moved')) return { ok: response.ok, text };
   const unavailable = response.status >= 500 || response.status === 429;
   throw new CliError(
     unavailable ? 'issuer_unreachable' : 'issuer_refused',
@@ -51,10 +85,15 @@ export async function postEntry(
 
 /** `code` of a problem (RFC 9457); anything that is not a short word is dropped. */
 function codeOf(text: string): string | undefined {
+  const { code } = parsed(text);
+  return typeof code === 'string' && /^[a-z0-9_]{1,64}$/u.test(code) ? code : undefined;
+}
+
+function parsed(text: string): Readonly<Record<string, unknown>> {
   try {
-    const { code } = JSON.parse(text) as { readonly code?: unknown };
-    return typeof code === 'string' && /^[a-z0-9_]{1,64}$/u.test(code) ? code : undefined;
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
   } catch {
-    return undefined;
+    return {};
   }
 }

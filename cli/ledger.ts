@@ -1,10 +1,12 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type Ports, type Signer, systemPorts } from '@bulla/verifier';
 import {
   apply,
   type Change,
   leafHash,
   type Operation,
-  type RequestDraft,
+  parseRequest,
+  requestSubject,
   signEntry,
   signRequest,
   type TrustView,
@@ -13,17 +15,18 @@ import type { PolicySetDocument } from '@bulla/verifier/policy';
 import { Acknowledged } from './acknowledged.ts';
 import { CliError } from './errors.ts';
 import { FollowedLog, type FollowOptions, type LedgerEntry } from './followed-log.ts';
-import { postEntry } from './issuer-client.ts';
+import { postEntry, postRequest } from './issuer-client.ts';
 
 export interface LedgerOptions extends FollowOptions {
   /** The admins that sign: the first signs the entry, the others add their signatures. May be empty to read only. */
   readonly admins: readonly Signer[];
+  /** Where no admin signs: the person whose requests the issuer wraps. */
+  readonly person?: Signer;
 }
 
 /** An entry that this ledger itself saw covered by a checkpoint of the log. */
 export interface Confirmed extends LedgerEntry {
   readonly change: Change;
-  readonly leaf: string;
   /** Size and root of the checkpoint under which it was seen. */
   readonly checkpoint: { readonly size: number; readonly root: string };
 }
@@ -43,16 +46,24 @@ export interface Signed {
   readonly leaf: string;
 }
 
+/** Where the issuer says that something stands: its word alone. */
+interface Promised {
+  readonly seq: number;
+  readonly hash: string;
+}
+
 const maxHeadAgeSeconds = 60;
 const maxAttempts = 8;
 /** A hostile issuer may let us wait; verifiers get a stop no later than this. */
 const offerSeconds = 3;
 const maxOffers = 3;
+const maxRequests = 3;
+const requestSeconds = 300;
 
 /**
- * An admin's own copy of an account's trust log. It replays every entry under the same rules as a verifier, signs only
- * on a head that it followed itself and whose checkpoint is fresh, and calls an entry done only when it saw a
- * checkpoint that covers it: an issuer's word for it is not enough.
+ * An admin's or a person's own copy of an account's trust log. It replays every entry under the same rules as a verifier;
+ * an admin signs only on a head that was followed here and whose checkpoint is fresh; and an entry is called done only when
+ * a checkpoint that covers it was seen: an issuer's word for it is not enough.
  */
 export class Ledger {
   readonly #options: LedgerOptions;
@@ -115,25 +126,66 @@ export class Ledger {
 
   /**
    * Signs an operation as admin, appends it, and waits for a checkpoint that covers it. When somebody else was first,
-   * it is signed anew on the new head, if the rules still allow it there.
+   * it is signed anew on the new head, if the rules still allow it there. Without an admin, the person asks for it.
    *
-   * @throws {Refusal} the rule that forbids it, before anything is sent.
+   * @throws {Refusal} the rule that forbids it, before anything is sent (a person learns it from the issuer).
    * @throws {CliError} `entry_missing` (an earlier entry), `log_stale`, `issuer_refused`, `issuer_unreachable`, `head_contended`, `not_in_checkpoint`,
-   *   `entry_skipped`.
+   *   `entry_skipped`, `subject_unknown`, `request_impossible`.
    */
   append(op: Operation, { cosigners = [], documents = [] }: AppendOptions = {}): Promise<Confirmed> {
+    const { admins, person } = this.#options;
+    if (admins.length === 0 && person !== undefined) return this.appendRequest(op, person, cosigners);
     return this.#append({ op }, cosigners, documents);
   }
 
-  /** As {@link append}, for what only the holder of a key may ask for: the holder signs a request, the admin wraps it. */
-  appendRequest(
-    draft: Omit<RequestDraft, 'account' | 'notAfter'>,
+  /**
+   * As {@link append}, for what the holder of a key asks for: they sign a request, and an admin wraps it where there is one here,
+   * else the issuer. A subject that changed meanwhile is asked about anew.
+   */
+  async appendRequest(op: Operation, holder: Signer, cosigners: readonly Signer[] = []): Promise<Confirmed> {
+    for (let attempt = 1; ; attempt += 1) {
+      const { size } = this.trust;
+      try {
+        return await this.sendRequest(this.signRequest(op, holder, cosigners));
+      } catch (error) {
+        const changed = error instanceof CliError && error.reason === 'rule_subject_version';
+        if (!changed || attempt === maxRequests) throw error;
+        await this.#seen(size, offerSeconds);
+      }
+    }
+  }
+
+  /**
+   * Signs a request about its subject as it is now, good for `lifetimeSeconds`. Sends nothing: others may have to sign too.
+   *
+   * @throws {CliError} `request_impossible`, `subject_unknown`.
+   */
+  signRequest(
+    op: Operation,
     holder: Signer,
     cosigners: readonly Signer[] = [],
-  ): Promise<Confirmed> {
+    lifetimeSeconds: number = requestSeconds,
+  ): string {
     const { account } = this.#options;
-    const request = signRequest({ ...draft, account, notAfter: this.now() + 300 }, holder, cosigners);
-    return this.#append({ request }, [], []);
+    const subject = requestSubject(this.trust.read, op);
+    if (subject === undefined)
+      throw new CliError('request_impossible', 'a person cannot ask for this, or nobody has this key');
+    const record = this.trust.read(subject);
+    if (record === undefined) throw new CliError('subject_unknown', 'the trust log has no such subject');
+    const notAfter = this.now() + lifetimeSeconds;
+    const draft = { account, op, subject, subjectVersion: record.version, notAfter };
+    return signRequest(draft, holder, cosigners);
+  }
+
+  /** Hands over a request that everybody has signed, and waits as {@link append} does. */
+  async sendRequest(request: string): Promise<Confirmed> {
+    if (this.#options.admins.length > 0) return this.#append({ request }, [], []);
+    if (this.missing !== undefined) throw this.missing;
+    const promised = await postRequest(this.#options, this.#ports, request);
+    const entry = await this.#confirmPromised(promised);
+    const { op } = parseRequest(request);
+    if (isDeepStrictEqual(entry.change.op, op)) return entry;
+    throw new CliError('entry_missing', 'the issuer named an entry that is not the one asked for');
   }
 
   /**
@@ -161,13 +213,17 @@ export class Ledger {
   }
 
   /** Waits for a checkpoint that covers a leaf which the issuer took. @throws as {@link append}. */
-  async confirm({ seq, leaf }: Signed): Promise<Confirmed> {
-    this.#acknowledged.add({ seq, hash: leafHash(leaf), time: this.now() });
+  confirm({ seq, leaf }: Signed): Promise<Confirmed> {
+    return this.#confirmPromised({ seq, hash: leafHash(leaf) });
+  }
+
+  async #confirmPromised({ seq, hash }: Promised): Promise<Confirmed> {
+    this.#acknowledged.add({ seq, hash, time: this.now() });
     if (this.#options.offline === true)
       throw new CliError('not_in_checkpoint', 'the log is not followed now');
     await this.#seen(seq);
     const entry = this.entries[seq];
-    if (entry?.hash !== leafHash(leaf)) {
+    if (entry?.hash !== hash) {
       throw new CliError(
         'entry_missing',
         'the issuer acknowledged the entry, and the log has another in its place',
@@ -182,7 +238,7 @@ export class Ledger {
       });
     }
     const { size, root } = this.trust;
-    return { ...entry, change, leaf, checkpoint: { size, root } };
+    return { ...entry, change, checkpoint: { size, root } };
   }
 
   async #append(

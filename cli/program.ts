@@ -7,7 +7,9 @@ import { registerDemo } from './commands/demo.ts';
 import { registerGuard } from './commands/guard.ts';
 import { registerInit } from './commands/init.ts';
 import { registerLog } from './commands/log.ts';
+import { registerMe } from './commands/me.ts';
 import { registerNarrow } from './commands/narrow.ts';
+import { registerOwnAgents } from './commands/own-agent.ts';
 import { registerPin } from './commands/pin.ts';
 import { registerPolicy } from './commands/policy.ts';
 import { registerRestrict } from './commands/restrict.ts';
@@ -52,6 +54,8 @@ const registrations: readonly ((program: BullaCommand) => void)[] = [
   registerServe,
   registerGuard,
   registerAdmin,
+  registerMe,
+  registerOwnAgents,
   registerPolicy,
   registerRestrict,
   registerStop,

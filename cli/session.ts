@@ -1,7 +1,7 @@
 import { limits, type Signer } from '@bulla/verifier';
 import type { Given } from './command.ts';
 import { CliError, describeFailure } from './errors.ts';
-import { type AccountEntry, type Home, homeAt } from './home.ts';
+import { type AccountEntry, type Home, homeAt, type OwnPerson } from './home.ts';
 import { KeyRing } from './keys.ts';
 import { Ledger, type LedgerOptions } from './ledger.ts';
 import { createOutput, type Output, span } from './output.ts';
@@ -59,6 +59,32 @@ export class Session {
   /** Follows the log, to sign on its head. */
   async signing<T>(work: (ledger: Ledger) => Promise<T>): Promise<T> {
     return this.#withLedger(await this.admins(), work);
+  }
+
+  /** Who the owner of this home is in the account. @throws {CliError} `request_impossible`. */
+  get person(): OwnPerson {
+    const { person } = this.account;
+    if (person !== undefined) return person;
+    throw new CliError('request_impossible', 'this home has no person in the account', {
+      hint: 'the mail that invited you says how to activate yourself; admins use `bulla admin`',
+    });
+  }
+
+  /** Follows the log, to ask for something as the person of this home: what is appended goes as a request. */
+  async asking<T>(work: (ledger: Ledger, person: OwnPerson) => Promise<T>): Promise<T> {
+    const { person } = this;
+    const signer = await this.keys.signer(person.key);
+    return this.#withLedger(
+      [],
+      (ledger) => work(ledger, person),
+      (options) => Ledger.open({ ...options, person: signer }),
+    );
+  }
+
+  /** As {@link signing} where an admin key is noted or named, else as {@link asking}. */
+  async acting<T>(work: (ledger: Ledger) => Promise<T>): Promise<T> {
+    const asAdmin = this.#options.list('signWith').length > 0 || this.account.adminKeys.length > 0;
+    return asAdmin || this.account.person === undefined ? this.signing(work) : this.asking(work);
   }
 
   /** As {@link signing}; where the log cannot be followed or not be believed, on the copy of it that is here. */

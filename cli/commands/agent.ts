@@ -25,14 +25,18 @@ export function registerAgentCommands(admin: BullaCommand): void {
     .option('--keyless', 'no key of its own: it will exchange tokens of an outside issuer')
     .option('--interactive', 'a person sits at it')
     .example('bulla admin agent add --owner prn_3f2a9c --key ci')
-    .run(add);
+    .run((session, given) =>
+      session.signing((ledger) =>
+        add(session, ledger, given, subjectId(ledger, given.required('owner'), 'prn')),
+      ),
+    );
   agent
     .command('limit')
     .description("Set an agent's standing limits: forbid policies that always apply.")
     .argument('<agent>', 'id of the agent')
     .argument('<file>', 'JSON file with a list of forbid policies (Cedar EST); [] lifts the limits')
     .example('bulla admin agent limit agt_9b01d4 limits.json')
-    .run(limit);
+    .run((session, given) => session.signing((ledger) => limit(session, ledger, given)));
   agent
     .command('vouch')
     .description('Set what an agent may do with a key that the issuer alone vouches for.')
@@ -46,29 +50,34 @@ export function registerAgentCommands(admin: BullaCommand): void {
     .description('List agents.')
     .option('--owner <person>', 'of this person only')
     .example('bulla admin agent list')
-    .run(list);
+    .run((session, given) =>
+      session.reading((ledger) => {
+        const owner = given.text('owner');
+        list(session, ledger, owner === undefined ? undefined : subjectId(ledger, owner, 'prn'));
+      }),
+    );
   agent
     .command('show')
     .description('Show an agent: status, owner, keys, limits.')
     .argument('<agent>', 'id of the agent')
     .example('bulla admin agent show agt_9b01d4')
-    .run(show);
+    .run((session, given) =>
+      session.reading((ledger) => show(session, ledger, subjectId(ledger, given.argument(0), 'agt'))),
+    );
 }
 
-async function add(session: Session, given: Given): Promise<void> {
-  await session.signing(async (ledger) => {
-    const owner = subjectId(ledger, given.required('owner'), 'prn');
-    const kind = given.flag('interactive') ? 'interactive' : 'autonomous';
-    if (given.flag('keyless')) return addKeyless(session, ledger, { given, owner, kind });
-    const name = given.required('key');
-    const { signer, made } = await session.keys.signerOrNew(name);
-    const { agent, entry } = await registerAgent(ledger, { owner, kind, key: signer });
-    const { thumbprint } = signer.publicKey;
-    reportEntry(session.output, `registered ${agent} for ${owner}`, entry, {
-      data: { agent, owner, key: thumbprint },
-      lines: fields({ key: thumbprint, 'kept as': made ? name : undefined }),
-      next: `bulla call --agent ${agent} --key ${name} --resource <audience> <url>`,
-    });
+/** Registers an agent as the options of `agent add` say, for an owner. */
+export async function add(session: Session, ledger: Ledger, given: Given, owner: string): Promise<void> {
+  const kind = given.flag('interactive') ? 'interactive' : 'autonomous';
+  if (given.flag('keyless')) return addKeyless(session, ledger, { given, owner, kind });
+  const name = given.required('key');
+  const { signer, made } = await session.keys.signerOrNew(name);
+  const { agent, entry } = await registerAgent(ledger, { owner, kind, key: signer });
+  const { thumbprint } = signer.publicKey;
+  reportEntry(session.output, `registered ${agent} for ${owner}`, entry, {
+    data: { agent, owner, key: thumbprint },
+    lines: fields({ key: thumbprint, 'kept as': made ? name : undefined }),
+    next: `bulla call --agent ${agent} --key ${name} --resource <audience> <url>`,
   });
 }
 
@@ -103,55 +112,55 @@ async function vouch(session: Session, given: Given): Promise<void> {
   });
 }
 
-async function limit(session: Session, given: Given): Promise<void> {
+/** Sets the limits of an agent that whoever asks may set. */
+export async function limit(session: Session, ledger: Ledger, given: Given): Promise<void> {
   const policies = readPolicies(given.argument(1));
-  await session.signing(async (ledger) => {
-    const agent = subjectId(ledger, given.argument(0), 'agt');
-    const entry = await limitAgent(ledger, agent, policies);
-    reportEntry(session.output, `${agent} now has ${policies.length} limits by admins`, entry, {
-      data: { agent, limits: policies.length },
-    });
+  const agent = subjectId(ledger, given.argument(0), 'agt');
+  const entry = await limitAgent(ledger, agent, policies);
+  const by = entry.change.by.rank === 'admin' ? 'admins' : 'its owner';
+  reportEntry(session.output, `${agent} now has ${policies.length} limits by ${by}`, entry, {
+    data: { agent, limits: policies.length },
   });
 }
 
-async function list(session: Session, given: Given): Promise<void> {
-  await session.reading((ledger) => {
-    const text = given.text('owner');
-    const owner = text === undefined ? undefined : subjectId(ledger, text, 'prn');
-    const agents = ledger.names('agent/').flatMap((id) => {
-      const record = ledger.trust.read(`agent/${id}`);
-      if (record === undefined || (owner !== undefined && record.owner !== owner)) return [];
-      return [{ id, ...record, status: statusOf(ledger, id) }];
-    });
-    const rows = agents.map(({ id, status, kind, owner: person }) => [id, status, kind, person]);
-    session.output.result({ agents }, table(['agent', 'status', 'kind', 'owner'], rows));
-  });
+/** Ids of the agents of a person, or of all, revoked ones too. */
+export function agentsOf(ledger: Ledger, owner?: string): readonly string[] {
+  const { read } = ledger.trust;
+  return ledger.names('agent/').filter((id) => owner === undefined || read(`agent/${id}`)?.owner === owner);
 }
 
-async function show(session: Session, given: Given): Promise<void> {
-  await session.reading((ledger) => {
-    const id = subjectId(ledger, given.argument(0), 'agt');
+/** Lists the agents of a person, or all. */
+export function list(session: Session, ledger: Ledger, owner?: string): void {
+  const agents = agentsOf(ledger, owner).flatMap((id) => {
     const record = ledger.trust.read(`agent/${id}`);
-    const status = statusOf(ledger, id);
-    session.output.result({ id, ...record, status }, [
-      id,
-      ...fields({
-        status,
-        owner: record?.owner,
-        kind: record?.kind,
-        keys: record?.keys.join(' '),
-        'registered by': record?.registeredBy,
-        'vouched actions': record?.vouched?.join(' '),
-        'limits by admins': record?.limits.admin.length,
-        'limits by owner': record?.limits.owner.length,
-        epoch: record?.epoch,
-      }),
-    ]);
+    return record === undefined ? [] : [{ id, ...record, status: statusOf(ledger, id) }];
   });
+  const rows = agents.map(({ id, status, kind, owner: person }) => [id, status, kind, person]);
+  session.output.result({ agents }, table(['agent', 'status', 'kind', 'owner'], rows));
+}
+
+/** Shows one agent. */
+export function show(session: Session, ledger: Ledger, id: string): void {
+  const record = ledger.trust.read(`agent/${id}`);
+  const status = statusOf(ledger, id);
+  session.output.result({ id, ...record, status }, [
+    id,
+    ...fields({
+      status,
+      owner: record?.owner,
+      kind: record?.kind,
+      keys: record?.keys.join(' '),
+      'registered by': record?.registeredBy,
+      'vouched actions': record?.vouched?.join(' '),
+      'limits by admins': record?.limits.admin.length,
+      'limits by owner': record?.limits.owner.length,
+      epoch: record?.epoch,
+    }),
+  ]);
 }
 
 /** An agent may be dead although nothing was done to it: its owner was suspended, or the key that took it on was revoked. */
-function statusOf(ledger: Ledger, id: string): string {
+export function statusOf(ledger: Ledger, id: string): string {
   const { read } = ledger.trust;
   const record = read(`agent/${id}`);
   if (record === undefined) return 'unknown';

@@ -153,16 +153,12 @@ async function rotate(session: Session, given: Given): Promise<void> {
     const { thumbprint: oldKey } = old.publicKey;
     const { read } = ledger.trust;
     const subject = read(`key/${oldKey}`)?.subject;
-    const owner =
-      subject?.includes('/') === true
-        ? read(subject as `principal/${string}` | `agent/${string}`)
-        : undefined;
-    if (subject === undefined || owner === undefined) {
+    if (subject?.includes('/') !== true) {
       throw new CliError('subject_unknown', 'the old key belongs to no person or agent');
     }
     const { signer } = await session.keys.signerOrNew(given.required('new'));
     const op = { type: 'key.rotate', old: oldKey, key: signer.publicKey.jwk } as const;
-    const entry = await ledger.appendRequest({ op, subject, subjectVersion: owner.version }, old, [signer]);
+    const entry = await ledger.appendRequest(op, old, [signer]);
     const { thumbprint } = signer.publicKey;
     reportEntry(session.output, `replaced the key of ${subject}`, entry, {
       data: { subject, old: oldKey, key: thumbprint },

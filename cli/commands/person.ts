@@ -3,10 +3,12 @@ import { groupsOf } from '@bulla/verifier/log';
 import { activatePerson, addPerson } from '../admin.ts';
 import type { BullaCommand, Given } from '../command.ts';
 import { CliError } from '../errors.ts';
-import { fields, table } from '../output.ts';
+import type { Ledger } from '../ledger.ts';
+import { fields, type Result, table } from '../output.ts';
 import { reportEntry } from '../report.ts';
 import type { Session } from '../session.ts';
 import { subjectId } from '../subjects.ts';
+import { agentsOf } from './agent.ts';
 
 export function registerPerson(admin: BullaCommand): void {
   const person = admin
@@ -35,7 +37,9 @@ export function registerPerson(admin: BullaCommand): void {
     .description('Show a person: status, groups, keys, agents.')
     .argument('<person>', 'id of the person')
     .example('bulla admin person show prn_3f2a9c')
-    .run(show);
+    .run((session, given) =>
+      session.reading((ledger) => show(session, ledger, subjectId(ledger, given.argument(0), 'prn'))),
+    );
 }
 
 async function add(session: Session, given: Given): Promise<void> {
@@ -96,28 +100,33 @@ async function list(session: Session): Promise<void> {
   });
 }
 
-async function show(session: Session, given: Given): Promise<void> {
-  await session.reading((ledger) => {
-    const { read } = ledger.trust;
-    const id = subjectId(ledger, given.argument(0), 'prn');
-    const record = read(`principal/${id}`);
-    const agents = ledger.names('agent/').filter((agent) => read(`agent/${agent}`)?.owner === id);
-    const effectiveGroups = record === undefined ? [] : groupsOf(read, record);
-    session.output.result({ id, ...record, effectiveGroups, agentIds: agents }, [
-      id,
-      ...fields({
-        status: record?.suspendedBy == null ? record?.status : `${record.status} (by ${record.suspendedBy})`,
-        assurance: record?.assurance,
-        sponsor: record?.sponsor === true ? 'yes' : undefined,
-        groups: record?.groups.join(' '),
-        'groups, all': effectiveGroups.join(' '),
-        attributes: JSON.stringify(record?.attributes),
-        keys: record?.keys.join(' '),
-        agents: agents.join(' '),
-        epoch: record?.epoch,
-      }),
-    ]);
-  });
+/** Shows one person: what the log knows, and nothing that a directory says. */
+export function show(
+  session: Session,
+  ledger: Ledger,
+  id: string,
+  more: Result = {},
+  lines: readonly string[] = [],
+): void {
+  const { read } = ledger.trust;
+  const record = read(`principal/${id}`);
+  const agents = agentsOf(ledger, id);
+  const effectiveGroups = record === undefined ? [] : groupsOf(read, record);
+  session.output.result({ id, ...record, effectiveGroups, agentIds: agents, ...more }, [
+    id,
+    ...fields({
+      status: record?.suspendedBy == null ? record?.status : `${record.status} (by ${record.suspendedBy})`,
+      assurance: record?.assurance,
+      sponsor: record?.sponsor === true ? 'yes' : undefined,
+      groups: record?.groups.join(' '),
+      'groups, all': effectiveGroups.join(' '),
+      attributes: JSON.stringify(record?.attributes),
+      keys: record?.keys.join(' '),
+      agents: agents.join(' '),
+      epoch: record?.epoch,
+    }),
+    ...lines,
+  ]);
 }
 
 function readAttributes(text: string): JsonObject {

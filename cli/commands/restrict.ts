@@ -15,7 +15,7 @@ export function registerRestrict(program: BullaCommand): void {
     .argument('<subject>', 'id of a person or agent')
     .example('bulla suspend agt_9b01d4')
     .run(async (session, given) => {
-      await session.signing(async (ledger) => {
+      await session.acting(async (ledger) => {
         const id = subjectId(ledger, given.argument(0));
         const entry = await suspend(ledger, id);
         reportEntry(session.output, `suspended ${id}`, entry, {
@@ -43,7 +43,7 @@ export function registerRestrict(program: BullaCommand): void {
 }
 
 async function lift(session: Session, given: Given): Promise<void> {
-  await session.signing(async (ledger) => {
+  await session.acting(async (ledger) => {
     const id = subjectId(ledger, given.argument(0));
     const all = keysOf(ledger, id);
     const kept = given.flag('keepAllKeys') ? all : given.list('keepKey');
@@ -72,7 +72,7 @@ async function end(session: Session, given: Given): Promise<void> {
     return;
   }
   const text = subject ?? '';
-  await session.signing(async (ledger) => {
+  await session.acting(async (ledger) => {
     const id = isThumbprint(text) && !/^(?:prn|agt)_/u.test(text) ? text : subjectId(ledger, text);
     const entry = await revoke(ledger, id, given.integer('since'));
     reportEntry(session.output, `ended ${id} for ever`, entry, { data: { subject: id } });

@@ -6,8 +6,8 @@ import path from 'node:path';
 import { initAccount, parseConfig, serveIssuer, systemIssuerPorts } from '@bulla/issuer';
 import { createSigner, generatePrivateJwk, type PrivateJwk, type Signer } from '@bulla/verifier';
 import { compilePolicySet } from '@bulla/verifier/authoring';
-import { agentIdOf, principalIdOf } from '@bulla/verifier/log';
 import { policySetDigest } from '@bulla/verifier/policy';
+import { addPerson, registerAgent } from '../admin.ts';
 import { createGenesis } from '../genesis.ts';
 import { Ledger } from '../ledger.ts';
 import { type GuardedApi, startApi } from './api.ts';
@@ -115,27 +115,14 @@ async function populate(
     { cosigners: [mint] },
   );
   await ledger.append({ type: 'group.create', group: 'buyers', protected: true });
-  const provisioned = await ledger.append({
-    type: 'principal.provision',
-    groups: ['buyers'],
-    attributes: { team: 'blue' },
-    sponsor: false,
-  });
-  const alice = principalIdOf(provisioned.leaf);
-  const aliceKey = newSigner();
-  await ledger.append(
-    { type: 'principal.activate', principal: alice, key: aliceKey.publicKey.jwk },
-    { cosigners: [aliceKey] },
-  );
+  const person = { groups: ['buyers'], attributes: { team: 'blue' }, key: newSigner() };
+  const { principal: alice } = await addPerson(ledger, person);
   const key = generatePrivateJwk();
   const signer = createSigner(key);
-  const registered = await ledger.append(
-    { type: 'agent.register', owner: alice, kind: 'autonomous', key: signer.publicKey.jwk },
-    { cosigners: [signer] },
-  );
+  const { agent } = await registerAgent(ledger, { owner: alice, key: signer });
   return {
     alice,
-    agent: { id: agentIdOf(registered.leaf), key, signer },
+    agent: { id: agent, key, signer },
     policies: Object.keys(document.policies),
   };
 }

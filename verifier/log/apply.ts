@@ -167,7 +167,7 @@ function requireRequest(read: Read, position: Position, time: number, request: U
   if (request.notAfter > time + limits.maxRequestLifetimeSeconds) {
     throw new Refusal('rule_request_too_long', 'request is good for too long');
   }
-  const subject = subjectOf(read, op);
+  const subject = requestSubject(read, op);
   if (subject === undefined || subject !== request.subject) {
     throw new Refusal('rule_subject_mismatch', 'request names another subject than its operation');
   }
@@ -179,8 +179,14 @@ function requireRequest(read: Read, position: Position, time: number, request: U
   }
 }
 
-/** Whose record counts the requests of this kind. */
-function subjectOf(read: Read, op: Operation): `principal/${string}` | `agent/${string}` | undefined {
+/**
+ * Whose record a request for this operation must name, and whose version it is good for (docs/spec/log.md section 7).
+ * Undefined where no request can ask for it, or where the key it is about is nobody's.
+ */
+export function requestSubject(
+  read: Read,
+  op: Operation,
+): `principal/${string}` | `agent/${string}` | undefined {
   switch (op.type) {
     case 'principal.activate':
       return `principal/${op.principal}`;

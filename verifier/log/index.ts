@@ -5,6 +5,7 @@ export {
   isTimedByDelegate,
   nextPosition,
   type Position,
+  requestSubject,
 } from './apply.ts';
 export {
   type Checkpoint,

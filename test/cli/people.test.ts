@@ -1,0 +1,99 @@
+import { copyFileSync, mkdirSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Desk } from './desk.ts';
+
+let desk: Desk;
+let alice: Person;
+let bob: Person;
+beforeAll(async () => {
+  desk = await Desk.withIssuer();
+  alice = await activated();
+  bob = await activated();
+});
+afterAll(() => desk.close());
+
+const plain = '--insecure-plaintext-key';
+
+interface Person {
+  readonly id: string;
+  readonly key: string;
+  /** Their own home: one key, no admin key. */
+  readonly home: string;
+}
+
+/** Somebody whose home is as `bulla activate` leaves it. */
+async function activated(): Promise<Person> {
+  const { id, key, file } = await desk.addPerson();
+  const home = desk.path(file);
+  mkdirSync(`${home}/keys`, { recursive: true, mode: 0o700 });
+  copyFileSync(desk.path('home', 'keys', `${file}.json`), `${home}/keys/me.json`);
+  const { account, readToken } = desk.account();
+  const person = { id, key: 'me' };
+  const accounts = [{ account, url: desk.url, readToken, adminKeys: [], person }];
+  desk.write(`${file}/home.json`, JSON.stringify({ version: 1, current: account, accounts }));
+  return { id, key, home };
+}
+
+const as = async (person: Person, ...argv: readonly string[]): Promise<Record<string, unknown>> =>
+  desk.json(plain, '--home', person.home, ...argv);
+const refused = async (person: Person, ...argv: readonly string[]): Promise<string> =>
+  desk.failure([plain, '--home', person.home, ...argv]);
+const statusOf = async (agent: unknown): Promise<unknown> =>
+  (await desk.json('admin', 'agent', 'show', String(agent))).status;
+
+describe('a person, by requests that their own key signs', () => {
+  test('sees who they are, and their key in words', async () => {
+    const { id, key, fingerprint } = await as(alice, 'me');
+    expect({ id, key }).toEqual({ id: alice.id, key: alice.key });
+    expect(String(fingerprint).split(' ')).toHaveLength(12);
+  });
+  test('registers an agent, suspends it, takes it on again, ends it', async () => {
+    const { agent } = await as(alice, 'agent', 'add', '--key', 'ci');
+    const { agents } = await as(alice, 'agent', 'list');
+    const mine = { id: agent, owner: alice.id, registeredBy: 'owner', status: 'active' };
+    expect(agents).toContainEqual(expect.objectContaining(mine));
+    await as(alice, 'agent', 'suspend', String(agent));
+    expect(await statusOf(agent)).toBe('suspended (by owner)');
+    await as(alice, 'agent', 'resume', String(agent), '--keep-all-keys');
+    expect(await statusOf(agent)).toBe('active');
+    await as(alice, 'revoke', String(agent));
+    expect(await statusOf(agent)).toBe('revoked');
+  });
+  test('limits an agent beside what admins set', async () => {
+    const { agent } = await as(alice, 'agent', 'add', '--keyless');
+    const limits = desk.write('none.json', '[]');
+    expect(await as(alice, 'agent', 'limit', String(agent), limits)).toMatchObject({ limits: 0 });
+  });
+  test('takes all that fell with them on again at once, but not what an admin suspended', async () => {
+    const [first, second] = [
+      await as(bob, 'agent', 'add', '--key', 'a'),
+      await as(bob, 'agent', 'add', '--key', 'b'),
+    ];
+    await desk.json('suspend', String(second.agent));
+    await desk.json('suspend', bob.id);
+    await desk.json('resume', bob.id, '--keep-key', bob.key);
+    expect(await statusOf(first.agent)).toBe('suspended (with its owner)');
+    const { exit, stdout } = await desk.run([
+      '--json',
+      '--home',
+      bob.home,
+      'agent',
+      'resume',
+      '--all',
+      '--keep-all-keys',
+    ]);
+    expect(exit).toBe(3);
+    expect(JSON.parse(stdout)).toEqual({
+      agents: [
+        { agent: first.agent, status: 'active' },
+        { agent: second.agent, status: 'suspended (by admin)', refused: 'rule_rank_too_low' },
+      ],
+    });
+  });
+  test("cannot touch another's agent, nor suspend a person, nor act where the home has nobody", async () => {
+    const { agent } = await as(alice, 'agent', 'add', '--key', 'mine');
+    expect(await refused(bob, 'agent', 'suspend', String(agent))).toBe('3 issuer_refused rule_not_owner');
+    expect(await refused(bob, 'suspend', alice.id)).toBe('3 request_impossible');
+    expect(await desk.failure(['agent', 'list'])).toBe('3 request_impossible');
+  });
+});
