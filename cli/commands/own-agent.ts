@@ -21,9 +21,7 @@ export function registerOwnAgents(program: BullaCommand): void {
     .option('--key <key>', "the agent's key: a name in the home (made if there is none) or a file")
     .option('--keyless', 'no key of its own: it will exchange tokens of an outside issuer')
     .example('bulla agent add --key ci')
-    .run((session, given) =>
-      session.asking((ledger, { id }) => add(session, ledger, given, id)),
-    );
+    .run((session, given) => session.asking((ledger, { id }) => add(session, ledger, given, id)));
   agent
     .command('limit')
     .description("Set your own limits on an agent of yours: forbid policies, beside the admins'.")

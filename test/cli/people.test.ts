@@ -39,7 +39,7 @@ const as = async (person: Person, ...argv: readonly string[]): Promise<Record<st
 const refused = async (person: Person, ...argv: readonly string[]): Promise<string> =>
   desk.failure([plain, '--home', person.home, ...argv]);
 const statusOf = async (agent: unknown): Promise<unknown> =>
-  (await desk.json('admin', 'agent', 'show', String(agent))).status;
+  (await desk.json('admin', 'agent', 'show', String(agent)))['status'];
 
 describe('a person, by requests that their own key signs', () => {
   test('sees who they are, and their key in words', async () => {
@@ -69,10 +69,10 @@ describe('a person, by requests that their own key signs', () => {
       await as(bob, 'agent', 'add', '--key', 'a'),
       await as(bob, 'agent', 'add', '--key', 'b'),
     ];
-    await desk.json('suspend', String(second.agent));
+    await desk.json('suspend', String(second['agent']));
     await desk.json('suspend', bob.id);
     await desk.json('resume', bob.id, '--keep-key', bob.key);
-    expect(await statusOf(first.agent)).toBe('suspended (with its owner)');
+    expect(await statusOf(first['agent'])).toBe('suspended (with its owner)');
     const { exit, stdout } = await desk.run([
       '--json',
       '--home',
@@ -85,8 +85,8 @@ describe('a person, by requests that their own key signs', () => {
     expect(exit).toBe(3);
     expect(JSON.parse(stdout)).toEqual({
       agents: [
-        { agent: first.agent, status: 'active' },
-        { agent: second.agent, status: 'suspended (by admin)', refused: 'rule_rank_too_low' },
+        { agent: first['agent'], status: 'active' },
+        { agent: second['agent'], status: 'suspended (by admin)', refused: 'rule_rank_too_low' },
       ],
     });
   });
