@@ -1,9 +1,18 @@
 import { limits, type Signer } from '@bulla/verifier';
-import type { Lease } from '@bulla/verifier/log';
+import type { Lease, LeaseCaps } from '@bulla/verifier/log';
 import type { Confirmed, Ledger } from './ledger.ts';
 
-/** What a service key is lent; whatever is left out is nothing, except times. */
-export type LeaseRequest = Partial<Omit<Lease, 'notAfter'>> & {
+/** What a lease with a connection may do where nobody says more: enough for a small company, too little to empty one. */
+const defaultCaps: LeaseCaps = {
+  provisions: 1000,
+  provisionsPerHour: 200,
+  removals: 200,
+  removalsPerHour: 50,
+};
+
+/** What a service key is lent; whatever is left out is nothing, except times, and caps where it has a connection. */
+export type LeaseRequest = Partial<Omit<Lease, 'notAfter' | 'caps'>> & {
+  readonly caps?: Partial<LeaseCaps>;
   /** How long from now. Default 24 h. */
   readonly seconds?: number;
 };
@@ -17,6 +26,7 @@ export function grantLease(ledger: Ledger, key: Signer, request: LeaseRequest): 
 export function leaseOf(request: LeaseRequest, now: number): Lease {
   const { seconds = limits.defaultLeaseSeconds, operations = [] } = request;
   const mints = operations.includes('capability.mint');
+  const { connection, domains, caps } = request;
   return {
     operations: [...new Set(operations)].sort(),
     groups: [...new Set(request.groups)].sort(),
@@ -26,6 +36,8 @@ export function leaseOf(request: LeaseRequest, now: number): Lease {
     notAfter: now + seconds,
     maxEntriesPerHour: request.maxEntriesPerHour ?? 600,
     maxEntries: request.maxEntries ?? 10_000,
+    ...(connection !== undefined && { connection, domains: [...new Set(domains)].sort() }),
+    ...((connection !== undefined || caps !== undefined) && { caps: { ...defaultCaps, ...caps } }),
   };
 }
 

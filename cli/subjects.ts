@@ -40,6 +40,15 @@ function unknown(text: string): CliError {
   return new CliError('subject_unknown', `the trust log knows no \`${text}\``);
 }
 
+/** A status, with who suspended the person or agent: each of them has to take that back, or somebody of higher rank. */
+export function withSources(record: {
+  readonly status: string;
+  readonly suspensions: readonly string[];
+}): string {
+  const { status, suspensions } = record;
+  return suspensions.length === 0 ? status : `${status} (by ${suspensions.join(', ')})`;
+}
+
 /** The record key of a person or agent. */
 export function subjectKey(id: string): `principal/${string}` | `agent/${string}` {
   return id.startsWith('agt_') ? `agent/${id}` : `principal/${id}`;

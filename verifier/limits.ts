@@ -85,6 +85,8 @@ export const limits = {
   /** One stolen key cannot fill the log with agents. */
   maxAgentsPerOwner: 64,
   maxAttributes: 32,
+  /** As many as a company has, with room for those it bought. */
+  maxLeaseDomains: 64,
   maxAttributesBytes: 4096,
   /** A signed request that nobody wraps dies by itself. */
   maxRequestLifetimeSeconds: 604_800,

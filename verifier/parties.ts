@@ -39,7 +39,10 @@ export function findParties(trust: TrustView, envelope: SignedEnvelope): Parties
   const { root } = envelope;
   const principal = activePrincipal(trust, root.sub);
   if (principal.epoch !== root.epoch.principal) {
-    throw new Refusal('subject_not_active', 'the person was suspended since this envelope was minted');
+    throw new Refusal(
+      'subject_not_active',
+      'the person was suspended or left a group since this envelope was minted',
+    );
   }
   const agent = root.client_id === undefined ? undefined : mintedAgent(trust, root, root.client_id);
   requireFirstHolder(trust, envelope, agent);

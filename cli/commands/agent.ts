@@ -8,7 +8,7 @@ import type { Ledger } from '../ledger.ts';
 import { fields, table } from '../output.ts';
 import { reportEntry } from '../report.ts';
 import type { Session } from '../session.ts';
-import { subjectId } from '../subjects.ts';
+import { subjectId, withSources } from '../subjects.ts';
 
 type AgentKind = 'autonomous' | 'interactive';
 
@@ -165,7 +165,7 @@ export function statusOf(ledger: Ledger, id: string): string {
   const record = read(`agent/${id}`);
   if (record === undefined) return 'unknown';
   if (record.status !== 'active') {
-    return record.suspendedBy === null ? record.status : `${record.status} (by ${record.suspendedBy})`;
+    return withSources(record);
   }
   return agentIsLive(read, id) ? 'active' : 'suspended (with its owner)';
 }

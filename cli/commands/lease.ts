@@ -24,6 +24,12 @@ export function registerLease(admin: BullaCommand): void {
     .many('--audience <url>', 'audience it may mint for; repeat')
     .many('--group <name>', 'group it may write; repeat')
     .many('--attribute <name>', 'attribute of people it may write; repeat')
+    .option('--connection <name>', 'whose people it manages; needed to provision any')
+    .many('--domain <domain>', 'e-mail domain it may provision in, if `bulla admin domain` trusts it; repeat')
+    .option('--max-provisions <n>', 'people it may provision in its life (with --connection: 1000)')
+    .option('--provisions-per-hour <n>', 'people it may provision in an hour (with --connection: 200)')
+    .option('--max-removals <n>', 'suspensions, ends and removals in its life (with --connection: 200)')
+    .option('--removals-per-hour <n>', 'suspensions, ends and removals in an hour (with --connection: 50)')
     .option('--for <time>', 'how long it lasts, at most 7d', '24h')
     .option('--max-life <time>', 'longest life of an envelope minted under it')
     .option('--per-hour <n>', 'entries it may sign in an hour')
@@ -90,9 +96,36 @@ function leaseRequest(given: Given): LeaseRequest {
     groups: given.list('group'),
     attributes: given.list('attribute'),
     seconds: secondsOf(given),
+    ...peopleOf(given),
     ...(maxLifetimeSeconds !== undefined && { maxLifetimeSeconds }),
     ...(maxEntriesPerHour !== undefined && { maxEntriesPerHour }),
     ...(maxEntries !== undefined && { maxEntries }),
+  };
+}
+
+/** Whose people, in which domains, and how many. */
+function peopleOf(given: Given): Pick<LeaseRequest, 'connection' | 'domains' | 'caps'> {
+  const connection = given.text('connection');
+  const domains = given.list('domain');
+  if (connection === undefined && domains.length > 0) {
+    throw new CliError('argument_invalid', '`--domain` goes with `--connection`');
+  }
+  const caps = Object.fromEntries(
+    (
+      [
+        ['provisions', 'maxProvisions'],
+        ['provisionsPerHour', 'provisionsPerHour'],
+        ['removals', 'maxRemovals'],
+        ['removalsPerHour', 'removalsPerHour'],
+      ] as const
+    ).flatMap(([cap, option]) => {
+      const value = given.integer(option);
+      return value === undefined ? [] : [[cap, value]];
+    }),
+  );
+  return {
+    ...(connection !== undefined && { connection, domains }),
+    ...(Object.keys(caps).length > 0 && { caps }),
   };
 }
 
@@ -148,7 +181,8 @@ async function show(session: Session, given: Given): Promise<void> {
     const record = ledger.trust.read(`delegate/${key}`);
     if (record === undefined)
       throw new CliError('subject_unknown', 'the trust log knows no lease of this key');
-    const { lease, status, entries } = record;
+    const { lease, status, entries, spent } = record;
+    const { caps } = lease;
     session.output.result({ key, ...record }, [
       key,
       ...fields({
@@ -160,6 +194,11 @@ async function show(session: Session, given: Given): Promise<void> {
         attributes: lease.attributes.join(' '),
         'envelope life': `${lease.maxLifetimeSeconds} s`,
         entries: `${entries} of ${lease.maxEntries}, ${lease.maxEntriesPerHour} an hour`,
+        connection: lease.connection,
+        domains: lease.domains?.join(' '),
+        provisions:
+          caps && `${spent?.provisions.total} of ${caps.provisions}, ${caps.provisionsPerHour} an hour`,
+        removals: caps && `${spent?.removals.total} of ${caps.removals}, ${caps.removalsPerHour} an hour`,
       }),
     ]);
   });

@@ -7,7 +7,7 @@ import type { Ledger } from '../ledger.ts';
 import { fields, type Result, table } from '../output.ts';
 import { reportEntry } from '../report.ts';
 import type { Session } from '../session.ts';
-import { subjectId } from '../subjects.ts';
+import { subjectId, withSources } from '../subjects.ts';
 import { agentsOf } from './agent.ts';
 
 export function registerPerson(admin: BullaCommand): void {
@@ -115,12 +115,15 @@ export function show(
   session.output.result({ id, ...record, effectiveGroups, agentIds: agents, ...more }, [
     id,
     ...fields({
-      status: record?.suspendedBy == null ? record?.status : `${record.status} (by ${record.suspendedBy})`,
+      status: record && withSources(record),
       assurance: record?.assurance,
       sponsor: record?.sponsor === true ? 'yes' : undefined,
       groups: record?.groups.join(' '),
       'groups, all': effectiveGroups.join(' '),
       attributes: JSON.stringify(record?.attributes),
+      connection: record?.connection ?? undefined,
+      domain: record?.domain ?? undefined,
+      login: record?.login?.trust,
       keys: record?.keys.join(' '),
       agents: agents.join(' '),
       epoch: record?.epoch,

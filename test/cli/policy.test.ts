@@ -54,7 +54,8 @@ describe('policies and audiences', () => {
   });
   test('a set that stands on what a service key may write is published only when told', async () => {
     const file = desk.path(`${desk.fresh('service')}.jwk`);
-    const allow = ['--allow', 'principal.provision', '--attribute', 'team'];
+    const provides = ['--connection', 'corp', '--domain', 'corp.example'];
+    const allow = ['--allow', 'principal.provision', '--attribute', 'team', ...provides];
     const lease = await desk.json('admin', 'lease', 'grant', '--key', file, ...allow);
     const slot = desk.fresh('slot');
     expect(await desk.failure(publish(slot))).toBe('3 lint_found delegable_restriction');

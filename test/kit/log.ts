@@ -23,6 +23,16 @@ export function newSigner(curve: 'Ed25519' | 'P-256' = 'Ed25519'): Signer {
   return createSigner(generatePrivateJwk(curve));
 }
 
+/** The e-mail domain of people whom a delegate provisions in tests. */
+export const testDomain = 'corp.example';
+
+/** What a lease that provisions people must say. */
+const provisioning: Partial<Lease> = {
+  connection: 'corp',
+  domains: [testDomain],
+  caps: { provisions: 1000, provisionsPerHour: 1000, removals: 1000, removalsPerHour: 1000 },
+};
+
 /** A person or an agent of a test: id, and the key it signs with. */
 export interface Party {
   readonly id: string;
@@ -177,6 +187,7 @@ export class Ledger {
       notAfter: this.time + 86_400,
       maxEntriesPerHour: 100,
       maxEntries: 1000,
+      ...(lease.operations?.includes('principal.provision') === true && provisioning),
       ...lease,
     };
   }
@@ -186,7 +197,13 @@ export class Ledger {
     return this.grant({ operations: ['capability.mint'], audiences }, signer);
   }
 
-  /** A person, active unless told, with a first key. */
+  /** Lets delegates provision people in this e-mail domain. */
+  trustDomain(domain: string = testDomain): string {
+    this.do({ type: 'domain.trust', domain });
+    return domain;
+  }
+
+  /** A person, active unless told, with a first key. `by`: a delegate provisions them, in the domain of tests. */
   person(
     options: {
       readonly groups?: readonly string[];
@@ -194,10 +211,12 @@ export class Ledger {
       readonly sponsor?: boolean;
       readonly pending?: boolean;
       readonly signer?: Signer;
+      readonly by?: Signer;
     } = {},
   ): Party {
-    const { groups = [], attributes = {}, sponsor = false, signer = newSigner() } = options;
-    this.do({ type: 'principal.provision', groups, attributes, sponsor });
+    const { groups = [], attributes = {}, sponsor = false, signer = newSigner(), by } = options;
+    const domain = by === undefined ? {} : { domain: testDomain };
+    this.do({ type: 'principal.provision', groups, attributes, sponsor, ...domain }, [], by);
     const id = principalIdOf(this.lastLeaf);
     if (options.pending !== true) {
       this.do({ type: 'principal.activate', principal: id, key: signer.publicKey.jwk }, [signer]);

@@ -149,6 +149,7 @@ export class HostileIssuer {
     });
     const { ledger } = world;
     for (const group of ['interns', 'contractors', 'helpers']) ledger.group(group);
+    ledger.trustDomain();
     ledger.policy('main', policySetDigest(guardedPolicy));
     const operations = [...leasable].filter((operation) => operation !== 'capability.mint');
     const notAfter = ledger.time + leaseSeconds;

@@ -2,7 +2,7 @@ import type { Operation } from '@bulla/verifier/log';
 import { policySetDigest } from '@bulla/verifier/policy';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { notesPolicy, readNote } from '../kit/api.ts';
-import { newSigner, type Party } from '../kit/log.ts';
+import { newSigner, type Party, testDomain } from '../kit/log.ts';
 import { HostileIssuer, type Pair } from './hostile.ts';
 
 // Law 2: a compromised issuer widens nothing. What the honest code refuses over HTTP, Eve writes into the store herself;
@@ -25,10 +25,12 @@ const permitAll = {
   conditions: [],
 };
 
-/** A person whom an admin provisioned and activated, with an agent, as the follower has them too. */
+/** A person whom Eve provisioned and an admin activated, with an agent, as the follower has them too. */
 async function honest(groups: readonly string[] = []): Promise<Pair> {
-  const owner = hostile.ledger.person({ groups });
-  const agent = hostile.ledger.agent(owner);
+  const { ledger, eve } = hostile;
+  const owner = ledger.person({ by: eve });
+  for (const group of groups) ledger.do({ type: 'member.add', group, member: `principal/${owner.id}` });
+  const agent = ledger.agent(owner);
   await hostile.publish();
   return { owner, agent };
 }
@@ -38,6 +40,7 @@ const provision = (change: Partial<Extract<Operation, { type: 'principal.provisi
   groups: [],
   attributes: {},
   sponsor: false,
+  domain: testDomain,
   ...change,
 });
 
@@ -230,6 +233,8 @@ describe('law 2: resuming', () => {
     ledger.do({ type: 'agent.suspend', agent: agent.id });
     await hostile.publish();
     expect(await hostile.tries(resume)).toEqual(both('rule_rank_too_low'));
+    ledger.ask(resume, subject, owner.signer);
+    await hostile.publish();
     const byOwner = await hostile.triesRequest(resume, subject, owner.signer);
     expect(byOwner).toEqual(both('rule_rank_too_low'));
     expect(await hostile.outcome(envelope(), agent.signer)).toBe('agent_not_active');

@@ -1,7 +1,7 @@
 import { signRoot } from '@bulla/verifier/envelope';
 import { leafHash } from '@bulla/verifier/log';
 import { afterEach, describe, expect, test } from 'vitest';
-import { newSigner } from '../kit/log.ts';
+import { newSigner, testDomain } from '../kit/log.ts';
 import { Doctored } from './doctored.ts';
 import { Api, rootClaims } from './hostile.ts';
 
@@ -162,13 +162,20 @@ describe('law 2: an older log', () => {
   test('with a delegate entry dated back behind the lock is refused for good', async () => {
     doctored = await Doctored.open();
     const { ledger } = doctored.world;
+    ledger.trustDomain();
     const eve = ledger.grant({ operations: ['principal.provision'], notAfter: ledger.time + 600 });
     doctored.log.publish();
     const start = ledger.time;
     doctored.tick(7200);
     const lock = doctored.writeLock();
     // Two hours later the lease is long over. Nothing else was written since, so only the lock knows how late it is.
-    const op = { type: 'principal.provision', groups: [], attributes: {}, sponsor: false } as const;
+    const op = {
+      type: 'principal.provision',
+      groups: [],
+      attributes: {},
+      sponsor: false,
+      domain: testDomain,
+    } as const;
     ledger.append(ledger.sign({ op }, eve, [], { time: start + 500 }));
     doctored.log.publish();
     await expect(doctored.follow({ lock }).ready).rejects.toMatchObject({ code: 'entry_backdated' });

@@ -7,7 +7,7 @@ import type { Operation } from './operations.ts';
 import { type Actor, Proposal } from './proposal.ts';
 import type { Rank, Read, Records } from './records.ts';
 import { runRule } from './rules/index.ts';
-import { spendLease } from './rules/lease.ts';
+import { spendCaps, spendLease } from './rules/lease.ts';
 import { permitted } from './rules/permitted.ts';
 import type { UnverifiedSignature } from './signed.ts';
 import { adminIsLive, liveKey } from './standing.ts';
@@ -109,7 +109,7 @@ function direct(read: Read, position: Position, entry: UnverifiedEntry, op: Oper
   }
   if (!adminIsLive(read, key)) {
     requirePermitted(op, 'delegate', key, read);
-    const record = spendLease(read, key, op.type, entry.time);
+    const record = spendCaps(spendLease(read, key, op.type, entry.time), op.type, entry.time);
     const proposal = new Proposal(at, read, entry.statement, { rank: 'delegate', key, lease: record.lease });
     claim(proposal, read, primary);
     proposal.put(`delegate/${key}`, record);

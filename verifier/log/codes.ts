@@ -43,6 +43,21 @@ export const logCodes = {
     meaning: 'lease does not list this group, or one that is reached from it',
   },
   rule_group_protected: { status: 403, meaning: 'group is protected, or a protected one is reached from it' },
+  rule_domain_unlisted: { status: 403, meaning: 'domain is missing, or the lease does not list it' },
+  rule_domain_untrusted: { status: 403, meaning: 'account does not trust this e-mail domain' },
+  rule_domain_known: { status: 409, meaning: 'e-mail domain is trusted already' },
+  rule_connection_foreign: {
+    status: 403,
+    meaning: 'person, or owner of the agent or key, is not one that the lease manages',
+  },
+  rule_cap_provisions: { status: 403, meaning: 'lease has provisioned as many people as it may in its life' },
+  rule_cap_provisions_rate: { status: 429, meaning: 'lease may provision nobody further yet' },
+  rule_cap_removals: { status: 403, meaning: 'lease has taken away as much as it may in its life' },
+  rule_cap_removals_rate: { status: 429, meaning: 'lease may take nothing further away yet' },
+  rule_lease_connection: {
+    status: 400,
+    meaning: 'lease lists `principal.provision` without `connection`, `domains` and `caps`',
+  },
   rule_lease_operation: { status: 400, meaning: 'lease lists an operation that no delegate may sign' },
   rule_lease_lifetime: {
     status: 400,
@@ -81,7 +96,7 @@ export const logCodes = {
   rule_status: { status: 409, meaning: 'status of the subject does not allow this operation' },
   rule_rank_too_low: {
     status: 403,
-    meaning: 'a higher rank suspended the subject, or it is suspended with its owner',
+    meaning: 'whoever asks may end none of the suspensions, or the agent is suspended with its owner',
   },
   rule_not_owner: { status: 403, meaning: 'asked for by somebody else than the owner' },
   rule_not_sponsor: { status: 403, meaning: 'activation is signed by neither an admin nor a sponsor' },

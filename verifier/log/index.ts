@@ -46,7 +46,7 @@ export {
   verifyInclusion,
 } from './merkle.ts';
 export { type NoteSignature, noteKeyId, parseNote, type UnverifiedNote, writeNote } from './note.ts';
-export type { ClaimDemand, Lease, Operation, OutsideProfile } from './operations.ts';
+export type { ClaimDemand, Lease, LeaseCaps, Operation, OutsideProfile, PersonLogin } from './operations.ts';
 export { audienceKey, type FederationRecord, type Read, type Records, revokedKey } from './records.ts';
 export { leasable, permitted } from './rules/permitted.ts';
 export { cosign } from './signed.ts';

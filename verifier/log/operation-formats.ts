@@ -17,7 +17,7 @@ import {
   text,
   textSet,
 } from './fields.ts';
-import type { Lease, Operation } from './operations.ts';
+import type { Lease, LeaseCaps, Operation, PersonLogin } from './operations.ts';
 
 export type OperationType = Operation['type'];
 export type Operations = { readonly [O in Operation as O['type']]: O };
@@ -29,6 +29,7 @@ export const accountId: Field<string> = text(/^acct_[A-Za-z0-9_-]{42}[AEIMQUYcgk
 export const subjectKey: Field<string> = text(/^(?:principal\/prn|agent\/agt)_[0-9a-f]{32}$/u);
 const groupName = text(/^[a-z0-9][a-z0-9_-]{0,62}$/u);
 const slotName = groupName;
+const connectionName = groupName;
 const member = text(/^(?:principal\/prn_[0-9a-f]{32}|group\/[a-z0-9][a-z0-9_-]{0,62})$/u);
 const attributeName = text(/^[A-Za-z][A-Za-z0-9_]{0,62}$/u);
 const operationName = text(/^[a-z]{1,16}\.[a-z]{1,16}$/u);
@@ -42,7 +43,19 @@ const actionId = text(/^[^\p{C}]{1,256}$/u);
 const jti = text(/^[\x21-\x7e]{1,128}$/u);
 const keys = textSet(hash, limits.maxKeysPerSubject);
 
-const lease: Field<Lease> = shape({
+/** Lower-case LDH labels, at least two, the last one starting with a letter. */
+const domain = text(
+  /^(?=.{4,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])$/u,
+);
+const login: Field<PersonLogin> = shape({ trust: federationName, hash });
+const caps: Field<LeaseCaps> = shape({
+  provisions: integer(0, 1_000_000_000),
+  provisionsPerHour: integer(0, 1_000_000),
+  removals: integer(0, 1_000_000_000),
+  removalsPerHour: integer(0, 1_000_000),
+});
+
+const requiredOfLease = {
   operations: textSet(operationName, 32),
   groups: textSet(groupName, 256),
   attributes: textSet(attributeName, limits.maxAttributes),
@@ -51,6 +64,11 @@ const lease: Field<Lease> = shape({
   notAfter: integer(0),
   maxEntriesPerHour: integer(0, 1_000_000),
   maxEntries: integer(0, 1_000_000_000),
+} as const;
+const lease: Field<Lease> = shape(requiredOfLease, {
+  connection: connectionName,
+  domains: textSet(domain, limits.maxLeaseDomains),
+  caps,
 });
 
 /** The members of each operation beside `type`. An unknown member is refused. */
@@ -71,11 +89,18 @@ const formats: { readonly [T in OperationType]: Field<Operations[T]> } = {
   'delegate.renew': operation('delegate.renew', { key: hash, notAfter: integer(0) }),
   'delegate.revoke': operation('delegate.revoke', { key: hash }),
   'log.key': operation('log.key', { key: publicJwk }),
-  'principal.provision': operation('principal.provision', {
-    groups: textSet(groupName, limits.maxAncestors),
-    attributes: jsonObject,
-    sponsor: flag,
-  }),
+  'domain.trust': operation('domain.trust', { domain }),
+  'domain.distrust': operation('domain.distrust', { domain }),
+  'principal.provision': operation(
+    'principal.provision',
+    { groups: textSet(groupName, limits.maxAncestors), attributes: jsonObject, sponsor: flag },
+    { domain, login },
+  ),
+  'principal.update': operation(
+    'principal.update',
+    { principal: principalId, attributes: jsonObject },
+    { domain },
+  ),
   'principal.activate': operation('principal.activate', { principal: principalId, key: publicJwk }),
   'principal.suspend': operation('principal.suspend', { principal: principalId }),
   'principal.resume': operation('principal.resume', { principal: principalId, keys }),

@@ -11,6 +11,7 @@ import type { PublicJwk } from '../keys.ts';
 export type Operation =
   | AccountOperation
   | AuthorityOperation
+  | DomainOperation
   | PrincipalOperation
   | AgentOperation
   | FederationOperation
@@ -55,6 +56,36 @@ export interface Lease {
   /** Entries this delegate may sign: a token bucket that holds one hour's worth, and a lifetime total. */
   readonly maxEntriesPerHour: number;
   readonly maxEntries: number;
+  /** Whose people this lease manages; absent, it manages nobody's and can at most suspend, end its suspensions, and revoke. */
+  readonly connection?: string;
+  /** E-mail domains that people may be provisioned in, if the account trusts them too. */
+  readonly domains?: readonly string[];
+  readonly caps?: LeaseCaps;
+}
+
+/**
+ * How many people a delegate may bring in, and how much it may take away, in entries that it signs itself. Each is a
+ * lifetime total, which no renewal resets, and a token bucket that holds one hour's worth.
+ */
+export interface LeaseCaps {
+  readonly provisions: number;
+  readonly provisionsPerHour: number;
+  readonly removals: number;
+  readonly removalsPerHour: number;
+}
+
+/** E-mail domains in which delegates may provision people: lower-case letters, digits, hyphens, at least one dot. */
+type DomainOperation =
+  | { readonly type: 'domain.trust'; readonly domain: string }
+  /** Nobody is provisioned there any more; who is there stays. */
+  | { readonly type: 'domain.distrust'; readonly domain: string };
+
+/** The account at an outside issuer by which a person confirms themselves: fixed for life, and named by a salted hash alone. */
+export interface PersonLogin {
+  /** Name of the trust. */
+  readonly trust: string;
+  /** base64url SHA-256 of RFC 8785 `{claim, issuer, salt, value}`. */
+  readonly hash: string;
 }
 
 type PrincipalOperation =
@@ -64,6 +95,16 @@ type PrincipalOperation =
       readonly attributes: JsonObject;
       /** May confirm other people's activation. Admin only. */
       readonly sponsor: boolean;
+      /** E-mail domain; a delegate must say one that its lease lists and the account trusts. */
+      readonly domain?: string;
+      readonly login?: PersonLogin;
+    }
+  /** Replaces the attributes, and the domain where one is given. A delegate changes only attributes that its lease lists. */
+  | {
+      readonly type: 'principal.update';
+      readonly principal: string;
+      readonly attributes: JsonObject;
+      readonly domain?: string;
     }
   | { readonly type: 'principal.activate'; readonly principal: string; readonly key: PublicJwk }
   | { readonly type: 'principal.suspend'; readonly principal: string }

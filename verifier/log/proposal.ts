@@ -2,7 +2,7 @@ import { verifyJws } from '../envelope/jws.ts';
 import { Refusal } from '../errors.ts';
 import { type PublicKey, parsePublicJwk } from '../keys.ts';
 import type { Lease } from './operations.ts';
-import type { AgentRecord, PrincipalRecord, Rank, Read, Records } from './records.ts';
+import type { AgentRecord, PrincipalRecord, Read, Records } from './records.ts';
 import type { UnverifiedSignature, UnverifiedStatement } from './signed.ts';
 
 /** Who wants the operation, with what standing. The standing was checked before a rule sees it. */
@@ -114,11 +114,4 @@ export class Proposal {
       }
     }
   }
-}
-
-const ranks: Readonly<Record<Rank, number>> = { delegate: 0, owner: 1, admin: 2 };
-
-/** Whether `rank` may undo what `other` did. */
-export function atLeast(rank: Rank, other: Rank): boolean {
-  return ranks[rank] >= ranks[other];
 }

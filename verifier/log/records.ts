@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import type { Json, JsonObject } from '../json.ts';
 import type { PublicJwk } from '../keys.ts';
-import type { ClaimDemand, Lease, OutsideProfile } from './operations.ts';
+import type { ClaimDemand, Lease, OutsideProfile, PersonLogin } from './operations.ts';
 
 /** Who did something, by what they may override: a higher rank undoes a lower one's suspension, never the reverse. */
 export type Rank = 'delegate' | 'owner' | 'admin';
@@ -15,6 +15,7 @@ export interface Records {
   readonly [admin: `admin/${string}`]: AdminRecord;
   readonly [delegate: `delegate/${string}`]: DelegateRecord;
   readonly [key: `key/${string}`]: KeyRecord;
+  readonly [domain: `domain/${string}`]: DomainRecord;
   readonly [principal: `principal/${string}`]: PrincipalRecord;
   readonly [agent: `agent/${string}`]: AgentRecord;
   readonly [federation: `federation/${string}`]: FederationRecord;
@@ -49,6 +50,19 @@ export interface DelegateRecord {
   /** Token bucket at `refilled` (Unix seconds), in 1/3600 of an entry, so that an hour's worth refills in integers. */
   readonly tokens: number;
   readonly refilled: number;
+  /** What the lease's caps count; null where it has none. */
+  readonly spent: { readonly provisions: Spent; readonly removals: Spent } | null;
+}
+
+/** One lifetime total, and its token bucket at `refilled` (Unix seconds), in 1/3600 of a token. */
+export interface Spent {
+  readonly total: number;
+  readonly tokens: number;
+  readonly refilled: number;
+}
+
+interface DomainRecord {
+  readonly status: 'trusted' | 'distrusted';
 }
 
 export interface KeyRecord {
@@ -67,8 +81,11 @@ export interface PrincipalRecord {
   /** Raised by every applied entry about this person, membership apart (`subjectVersion` of a request). */
   readonly version: number;
   readonly status: 'pending' | 'active' | 'suspended' | 'deprovisioned';
+  /** The highest rank among `suspensions`. */
   readonly suspendedBy: Rank | null;
-  /** Raised by every change of status and by `key.recover`. */
+  /** Whose suspensions hold, ascending: `admin`, `connection/<name>`, `delegate/<jkt>`. In force again only without any. */
+  readonly suspensions: readonly string[];
+  /** Raised by every change of status, by leaving a group, and by `key.recover`. */
   readonly epoch: number;
   /** Thumbprints of the keys not revoked, ascending. */
   readonly keys: readonly string[];
@@ -81,6 +98,11 @@ export interface PrincipalRecord {
   /** Complete list of the groups this person is directly in. */
   readonly groups: readonly string[];
   readonly attributes: JsonObject;
+  /** Whose lease provisioned this person, null where an admin did: only leases of that connection manage them. */
+  readonly connection: string | null;
+  /** E-mail domain. */
+  readonly domain: string | null;
+  readonly login: PersonLogin | null;
 }
 
 export interface AgentRecord {
@@ -91,7 +113,10 @@ export interface AgentRecord {
   readonly ownerEpoch: number;
   readonly kind: 'autonomous' | 'interactive';
   readonly status: 'active' | 'suspended' | 'revoked';
+  /** The highest rank among `suspensions`. */
   readonly suspendedBy: Rank | null;
+  /** Whose suspensions hold, ascending: `admin`, `owner`, `connection/<name>`, `delegate/<jkt>`. */
+  readonly suspensions: readonly string[];
   /** Raised by every change of status. */
   readonly epoch: number;
   /** Thumbprints of the keys not revoked, ascending. */

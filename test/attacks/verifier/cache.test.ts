@@ -82,7 +82,7 @@ describe('an envelope whose signatures are remembered is refused once', () => {
     [
       'the person loses the group',
       () => world.ledger.do({ type: 'member.remove', group: 'staff', member: `principal/${world.alice.id}` }),
-      'deny',
+      'subject_not_active',
     ],
     ['the group is deleted', () => world.ledger.do({ type: 'group.delete', group: 'staff' }), 'deny'],
     [

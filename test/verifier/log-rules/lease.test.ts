@@ -1,6 +1,6 @@
 import { apply, isTimedByDelegate, type Lease, type Operation } from '@bulla/verifier/log';
 import { describe, expect, test } from 'vitest';
-import { createLedger, newSigner } from '../../kit/log.ts';
+import { createLedger, newSigner, testDomain } from '../../kit/log.ts';
 import { createWorld, thumbprint } from './world.ts';
 
 const week = 604_800;
@@ -9,6 +9,7 @@ const provision = (change: Partial<Extract<Operation, { type: 'principal.provisi
   groups: [],
   attributes: {},
   sponsor: false,
+  domain: testDomain,
   ...change,
 });
 
@@ -109,7 +110,11 @@ describe('a listed group that comes to lead to', () => {
   test('another listed group stays in reach', () => {
     const { ledger, bob } = createWorld();
     ledger.do({ type: 'member.add', group: 'crew', member: 'group/staff' });
-    const both = ledger.grant({ operations: ['member.add'], groups: ['staff', 'crew'] });
+    const both = ledger.grant({
+      operations: ['member.add'],
+      groups: ['staff', 'crew'],
+      connection: 'corp',
+    });
     const op: Operation = { type: 'member.add', group: 'staff', member: `principal/${bob.id}` };
     expect(ledger.codeOf(ledger.sign({ op }, both))).toBe('accepted');
   });
@@ -118,6 +123,7 @@ describe('a listed group that comes to lead to', () => {
 describe('a lease ends', () => {
   test('at `notAfter`, and a renewal by an admin prolongs it', () => {
     const ledger = createLedger();
+    ledger.trustDomain();
     const delegate = ledger.grant({ operations: ['principal.provision'], notAfter: ledger.time + 100 });
     const leafAt = (time: number) => ledger.sign({ op: provision() }, delegate, [], { time });
     expect(ledger.codeOf(leafAt(ledger.time + 99))).toBe('accepted');
@@ -160,6 +166,7 @@ test("the time of an entry is a delegate's where it signed the entry or wrapped 
 describe('the token bucket', () => {
   test('holds one hour at most, however long the log was quiet', () => {
     const ledger = createLedger();
+    ledger.trustDomain();
     const delegate = ledger.grant({ operations: ['principal.provision'], maxEntriesPerHour: 3 });
     const spend = () => ledger.force(ledger.sign({ op: provision() }, delegate));
     const burst = () => [spend(), spend(), spend(), spend()];
@@ -186,6 +193,7 @@ describe('the token bucket', () => {
   });
   test('and a lifetime total bound what a lease can do', () => {
     const ledger = createLedger();
+    ledger.trustDomain();
     const delegate = ledger.grant({ operations: ['principal.provision'], maxEntries: 2 });
     const spend = () => ledger.force(ledger.sign({ op: provision() }, delegate));
     expect([spend(), spend(), spend()]).toEqual(['accepted', 'accepted', 'rule_lease_exhausted']);

@@ -40,16 +40,41 @@ describe('an agent', () => {
     expect(ledger.read(`agent/${robot.id}`)?.epoch).toBe(before + (code === 'accepted' ? 2 : 1));
   });
   test.each([
-    ['delegate', 'owner', 'delegate'],
-    ['delegate', 'admin', 'owner'],
-    ['owner', 'admin', 'owner'],
-  ] as const)('suspended by %s, then by %s, cannot be resumed by %s', (first, second, third) => {
+    ['delegate', 'owner', 'delegate', ['owner']],
+    ['owner', 'delegate', 'delegate', ['owner']],
+    ['delegate', 'admin', 'owner', ['admin']],
+    ['owner', 'admin', 'owner', ['admin']],
+    ['admin', 'owner', 'owner', ['admin']],
+    ['admin', 'delegate', 'delegate', ['admin']],
+  ] as const)('suspended by %s and by %s is not live when %s ends its own', (first, second, third, left) => {
     const world = createWorld();
-    const op: Operation = { type: 'agent.suspend', agent: world.robot.id };
+    const { ledger, robot } = world;
+    const op: Operation = { type: 'agent.suspend', agent: robot.id };
     expect(as(world, first, op)).toBe('accepted');
     expect(as(world, second, op)).toBe('accepted');
     expect(as(world, first, op)).toBe('rule_status');
-    expect(as(world, third, { type: 'agent.resume', agent: world.robot.id, keys: [] })).toBe(low);
+    const resume: Operation = { type: 'agent.resume', agent: robot.id, keys: [] };
+    expect(as(world, third, resume)).toBe('accepted');
+    expect(ledger.read(`agent/${robot.id}`)).toMatchObject({
+      status: 'suspended',
+      suspendedBy: left[0],
+      suspensions: left,
+    });
+    expect(agentIsLive(ledger.read, robot.id)).toBe(false);
+    expect(as(world, third, resume)).toBe(low);
+  });
+  test("suspended by everybody is back when an admin says so, or, without the admin's, the owner", () => {
+    const world = createWorld();
+    const { robot, ledger } = world;
+    const suspend: Operation = { type: 'agent.suspend', agent: robot.id };
+    const resume: Operation = { type: 'agent.resume', agent: robot.id, keys: [] };
+    for (const by of ['delegate', 'owner', 'admin'] as const) as(world, by, suspend);
+    expect(ledger.read(`agent/${robot.id}`)?.suspensions).toEqual(['admin', 'connection/corp', 'owner']);
+    expect(as(world, 'admin', resume)).toBe('accepted');
+    expect(agentIsLive(ledger.read, robot.id)).toBe(true);
+    for (const by of ['delegate', 'owner'] as const) as(world, by, suspend);
+    expect(as(world, 'owner', resume)).toBe('accepted');
+    expect(agentIsLive(ledger.read, robot.id)).toBe(true);
   });
   test('resumed keeps only the keys that are named', () => {
     const world = createWorld();
@@ -107,6 +132,12 @@ describe('a person', () => {
       'rule_status',
     ]);
     const resume: Operation = { type: 'principal.resume', principal: world.alice.id, keys: [] };
+    expect(as(world, 'delegate', resume)).toBe('accepted');
+    expect(world.ledger.read(`principal/${world.alice.id}`)).toMatchObject({
+      status: 'suspended',
+      suspendedBy: 'admin',
+      suspensions: ['admin'],
+    });
     expect(as(world, 'delegate', resume)).toBe(low);
   });
   test("resumed does not bring her agents back: she or an admin does, a delegate can't", () => {

@@ -1,6 +1,6 @@
 import type { Signer } from '@bulla/verifier';
 import { leasable, type Operation } from '@bulla/verifier/log';
-import { createLedger, type Ledger, newSigner, type Party, someDigest } from '../../kit/log.ts';
+import { createLedger, type Ledger, newSigner, type Party, someDigest, testDomain } from '../../kit/log.ts';
 
 /** One of everything, so that a row of a table needs to say only what it is about. */
 export interface World {
@@ -14,7 +14,10 @@ export interface World {
   readonly sam: Party;
   /** Alice's. */
   readonly robot: Party;
-  /** Holds a lease that lists every operation a lease can list, the group `staff` and the attribute `team`. */
+  /**
+   * Holds a lease that lists every operation a lease can list, the group `staff` and the attribute `team`, and brought in
+   * alice, bob and carol.
+   */
   readonly eve: Signer;
   /** A key that the log has never seen. */
   readonly mallory: Signer;
@@ -24,20 +27,21 @@ export function createWorld(): World {
   const ledger = createLedger();
   for (const group of ['staff', 'crew']) ledger.group(group);
   ledger.group('board', { protected: true });
-  const alice = ledger.person({ groups: ['staff'] });
-  const bob = ledger.person();
-  const carol = ledger.person({ pending: true });
-  const sam = ledger.person({ sponsor: true });
-  const robot = ledger.agent(alice);
-  ledger.policy('main');
-  ledger.audience('https://api.example');
-  ledger.trustOutside(robot, { name: 'build' });
+  ledger.trustDomain();
   const eve = ledger.grant({
     operations: [...leasable],
     groups: ['staff'],
     attributes: ['team'],
     maxLifetimeSeconds: 300,
   });
+  const alice = ledger.person({ groups: ['staff'], by: eve });
+  const bob = ledger.person({ by: eve });
+  const carol = ledger.person({ pending: true, by: eve });
+  const sam = ledger.person({ sponsor: true });
+  const robot = ledger.agent(alice);
+  ledger.policy('main');
+  ledger.audience('https://api.example');
+  ledger.trustOutside(robot, { name: 'build' });
   return { ledger, alice, bob, carol, sam, robot, eve, mallory: newSigner() };
 }
 
@@ -62,8 +66,18 @@ export const samples: {
   'delegate.revoke': ({ eve }) => ({ op: { type: 'delegate.revoke', key: thumbprint(eve) } }),
   'log.key': () => withKey((key) => ({ type: 'log.key', key })),
   'principal.provision': () => ({
-    op: { type: 'principal.provision', groups: ['staff'], attributes: { team: 'red' }, sponsor: false },
+    op: {
+      type: 'principal.provision',
+      groups: ['staff'],
+      attributes: { team: 'red' },
+      sponsor: false,
+      domain: testDomain,
+    },
   }),
+  'domain.trust': () => ({ op: { type: 'domain.trust', domain: 'other.example' } }),
+  'domain.distrust': () => ({ op: { type: 'domain.distrust', domain: testDomain } }),
+  'principal.update': ({ alice }) =>
+    about(alice, { type: 'principal.update', principal: alice.id, attributes: { team: 'blue' } }),
   'principal.activate': ({ carol }) => ({
     ...withKey((key) => ({ type: 'principal.activate', principal: carol.id, key })),
     subject: `principal/${carol.id}`,

@@ -233,8 +233,9 @@ describe('a log that lies', () => {
   });
 
   test('a delegate entry dated more than a minute before a checkpoint that lacked it halts', async () => {
-    const eve = stage().log.ledger.grant({ operations: ['principal.provision'] });
-    const op = { type: 'principal.provision', groups: [], attributes: {}, sponsor: false } as const;
+    const eve = stage().log.ledger.grant({ operations: ['capability.revoke'] });
+    const op = { type: 'capability.revoke', jti: 'one', exp: stage().now + 9000 } as const;
+    const other = { ...op, jti: 'two' };
     stage().tick(200);
     const follower = stage().follow();
     await follower.ready;
@@ -244,11 +245,12 @@ describe('a log that lies', () => {
     stage().tick(200);
     await follower.until((trust) => trust.age(stage().now) === 0);
     stage().log.ledger.append(
-      stage().log.ledger.sign({ op }, stage().log.ledger.admin, [], { time: stage().now - 100 }),
+      stage().log.ledger.sign({ op: other }, stage().log.ledger.admin, [], { time: stage().now - 100 }),
     );
     stage().log.publish();
     await follower.until((trust) => trust.size === 4);
-    stage().log.ledger.append(stage().log.ledger.sign({ op }, eve, [], { time: stage().now - 61 }));
+    const third = { ...op, jti: 'three' };
+    stage().log.ledger.append(stage().log.ledger.sign({ op: third }, eve, [], { time: stage().now - 61 }));
     stage().log.publish();
     expect(await stage().alarmed('entry_backdated')).toMatchObject({ halted: true });
     expect([follower.trust.size, follower.trust.age(stage().now)]).toEqual([4, Infinity]);

@@ -2,12 +2,14 @@ import { Refusal } from '../../errors.ts';
 import { canonicalJson, isJsonObject, type Json } from '../../json.ts';
 import { limits } from '../../limits.ts';
 import { agentIdOf } from '../entry.ts';
-import { atLeast, type Proposal } from '../proposal.ts';
+import type { Proposal } from '../proposal.ts';
 import type { AgentRecord } from '../records.ts';
 import { livePrincipal } from '../standing.ts';
+import { requireReached } from './connection.ts';
 import { principalOf } from './known.ts';
 import type { Rules } from './rule.ts';
 import { addKey, keepKeys } from './subject-keys.ts';
+import { addSuspension, endSuspensions, type Suspended } from './suspension.ts';
 
 export const agentRules: Rules<
   'agent.register' | 'agent.limit' | 'agent.suspend' | 'agent.resume' | 'agent.revoke' | 'agent.vouch'
@@ -30,6 +32,7 @@ export const agentRules: Rules<
       kind: op.kind,
       status: 'active',
       suspendedBy: null,
+      suspensions: [],
       epoch: 0,
       keys: op.key === undefined ? [] : addKey(proposal, [], op.key, `agent/${id}`),
       limits: { admin: [], owner: [] },
@@ -54,26 +57,26 @@ export const agentRules: Rules<
 
   'agent.suspend': (proposal, op) => {
     const agent = requireAgent(proposal, op.agent);
-    const { rank } = proposal.actor;
-    if (agent.suspendedBy !== null && atLeast(agent.suspendedBy, rank)) {
-      throw new Refusal('rule_status', 'agent is suspended by this rank or a higher one');
-    }
-    proposal.putAgent(op.agent, agent, { status: 'suspended', suspendedBy: rank, epoch: agent.epoch + 1 });
+    proposal.putAgent(op.agent, agent, {
+      status: 'suspended',
+      epoch: agent.epoch + 1,
+      ...addSuspension(agent.suspensions, proposal.actor),
+    });
   },
 
   'agent.resume': (proposal, op) => {
     const agent = requireAgent(proposal, op.agent);
     const owner = livePrincipal(proposal.read, agent.owner);
     if (owner === undefined) throw new Refusal('rule_subject_not_active', 'owner is not active');
-    requireResumable(proposal, agent, owner.epoch);
+    const left = resumed(proposal, agent, owner.epoch);
     requireAddedSince(proposal, op.keys, owner.recoveredSeq);
     const adopted =
       proposal.actor.rank === 'delegate'
         ? {}
         : { ownerEpoch: owner.epoch, adoptedWith: proposal.askingKey, adoptedSeq: proposal.seq };
     proposal.putAgent(op.agent, agent, {
-      status: 'active',
-      suspendedBy: null,
+      ...left,
+      status: left.suspensions.length === 0 ? 'active' : 'suspended',
       epoch: agent.epoch + 1,
       keys: keepKeys(proposal, agent.keys, op.keys),
       resumedAt: proposal.time,
@@ -98,6 +101,7 @@ export function requireAgent(proposal: Proposal, id: string): AgentRecord {
   const agent = proposal.read(`agent/${id}`);
   if (agent === undefined) throw new Refusal('rule_subject_unknown', 'no such agent');
   requireOwner(proposal, agent.owner);
+  requireReached(proposal, principalOf(proposal, agent.owner));
   if (agent.status === 'revoked') throw new Refusal('rule_status', 'agent was revoked');
   return agent;
 }
@@ -109,17 +113,14 @@ function requireOwner(proposal: Proposal, owner: string): void {
   }
 }
 
-/** Suspended by itself, or with its owner; a delegate ends only what a delegate began. */
-function requireResumable(proposal: Proposal, agent: AgentRecord, ownerEpoch: number): void {
-  const { rank } = proposal.actor;
+/** Suspended by itself, or with its owner, which a delegate never ends. */
+function resumed(proposal: Proposal, agent: AgentRecord, ownerEpoch: number): Suspended {
+  const { actor } = proposal;
   const withOwner = agent.ownerEpoch !== ownerEpoch;
-  if (agent.suspendedBy === null && !withOwner) throw new Refusal('rule_status', 'agent is not suspended');
-  if (
-    (agent.suspendedBy !== null && !atLeast(rank, agent.suspendedBy)) ||
-    (withOwner && rank === 'delegate')
-  ) {
-    throw new Refusal('rule_rank_too_low', 'suspended by a higher rank, or with its owner');
-  }
+  if (agent.suspensions.length > 0) return endSuspensions(agent.suspensions, actor);
+  if (!withOwner) throw new Refusal('rule_status', 'agent is not suspended');
+  if (actor.rank === 'delegate') throw new Refusal('rule_rank_too_low', 'suspended with its owner');
+  return { suspensions: [], suspendedBy: null };
 }
 
 /** After `key.recover` only keys that an admin or the recovered person's new keys added survive. */

@@ -5,7 +5,7 @@ import type { Lease } from '../operations.ts';
 import type { Proposal } from '../proposal.ts';
 import type { DelegateRecord } from '../records.ts';
 import { accountOf } from './account.ts';
-import { fullBucket } from './lease.ts';
+import { unspent } from './lease.ts';
 import { leasable } from './permitted.ts';
 import type { Rules } from './rule.ts';
 
@@ -36,13 +36,7 @@ export const authorityRules: Rules<
   'delegate.grant': (proposal, op) => {
     requireLease(proposal, op.lease);
     const delegate = proposal.enterKey(op.key, 'delegate');
-    proposal.put(`delegate/${delegate}`, {
-      status: 'active',
-      lease: op.lease,
-      entries: 0,
-      tokens: fullBucket(op.lease),
-      refilled: proposal.time,
-    });
+    proposal.put(`delegate/${delegate}`, unspent(op.lease, proposal.time));
   },
 
   'delegate.renew': (proposal, op) => {
@@ -79,6 +73,13 @@ function requireLease(proposal: Proposal, lease: Lease): void {
     throw new Refusal(
       'rule_lease_lifetime',
       '`maxLifetimeSeconds` and `capability.mint` do not fit together',
+    );
+  }
+  const whole = lease.connection !== undefined && lease.domains !== undefined && lease.caps !== undefined;
+  if (lease.operations.includes('principal.provision') && !whole) {
+    throw new Refusal(
+      'rule_lease_connection',
+      'lease that provisions people lacks `connection`, `domains` or `caps`',
     );
   }
   for (const group of lease.groups) {

@@ -1,6 +1,7 @@
 import { Refusal } from '../../errors.ts';
 import { closureOf, requireWritableGroup } from '../groups.ts';
 import type { Proposal } from '../proposal.ts';
+import { requireManaged } from './connection.ts';
 import { groupOf, principalOf } from './known.ts';
 import type { Rules } from './rule.ts';
 
@@ -34,6 +35,7 @@ export const groupRules: Rules<'group.create' | 'group.delete' | 'member.add' | 
       if (!groups.includes(op.group)) throw new Refusal('rule_member_unknown', 'not in this group');
       return groups.filter((name) => name !== op.group);
     });
+    raiseEpoch(proposal, op.member);
   },
 };
 
@@ -44,6 +46,7 @@ function requireWritable(proposal: Proposal, group: string, member: string): voi
   if (member.startsWith('group/')) {
     throw new Refusal('rule_not_permitted', 'a delegate cannot nest groups');
   }
+  requireManaged(proposal, principalOf(proposal, member.slice('principal/'.length)));
   requireWritableGroup(proposal.read, group, actor.lease.groups);
 }
 
@@ -62,6 +65,14 @@ function change(
   }
   const group = groupOf(proposal, id);
   proposal.put(`group/${id}`, { ...group, parents: edit(group.parents) });
+}
+
+/** A person who leaves a group holds nothing from before: their envelopes end, and their agents wait for owner or admin. */
+function raiseEpoch(proposal: Proposal, member: string): void {
+  if (!member.startsWith('principal/')) return;
+  const id = member.slice('principal/'.length);
+  const person = principalOf(proposal, id);
+  proposal.put(`principal/${id}`, { ...person, epoch: person.epoch + 1 });
 }
 
 /** Asked of additions alone: leaving is never refused for want of room. */

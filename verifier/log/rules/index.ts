@@ -4,6 +4,7 @@ import type { Proposal } from '../proposal.ts';
 import { accountRules } from './account.ts';
 import { agentRules } from './agent.ts';
 import { authorityRules } from './authority.ts';
+import { domainRules } from './domain.ts';
 import { federationRules } from './federation.ts';
 import { groupRules } from './group.ts';
 import { keyRules } from './key.ts';
@@ -14,6 +15,7 @@ import type { Rules } from './rule.ts';
 const rules: Rules<OperationType> = {
   ...accountRules,
   ...authorityRules,
+  ...domainRules,
   ...principalRules,
   ...agentRules,
   ...federationRules,

@@ -2,6 +2,7 @@ import { Refusal } from '../../errors.ts';
 import type { Proposal } from '../proposal.ts';
 import type { KeyRecord } from '../records.ts';
 import { requireAgent } from './agent.ts';
+import { requireReachedSubject } from './connection.ts';
 import { principalOf } from './known.ts';
 import type { Rules } from './rule.ts';
 import { addKey, keepKeys, markRevoked } from './subject-keys.ts';
@@ -32,8 +33,8 @@ export const keyRules: Rules<'key.add' | 'key.rotate' | 'key.recover' | 'key.rev
 
   'key.recover': (proposal, op) => {
     const person = principalOf(proposal, op.principal);
-    if (person.status !== 'active' && person.status !== 'suspended') {
-      throw new Refusal('rule_status', 'person is neither active nor suspended');
+    if ((person.status !== 'active' && person.status !== 'suspended') || person.assurance === 'none') {
+      throw new Refusal('rule_status', 'person is neither active nor suspended, or was never activated');
     }
     const none = keepKeys(proposal, person.keys, []);
     proposal.putPrincipal(op.principal, person, {
@@ -45,6 +46,7 @@ export const keyRules: Rules<'key.add' | 'key.rotate' | 'key.recover' | 'key.rev
 
   'key.revoke': (proposal, op) => {
     const key = subjectKeyOf(proposal, op.key);
+    requireReachedSubject(proposal, key.subject);
     const { since } = op;
     if (since !== undefined && since > proposal.seq) {
       throw new Refusal('rule_revoke_since', '`since` is after this entry');

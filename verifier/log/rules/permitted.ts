@@ -17,9 +17,12 @@ export const permitted: Readonly<Record<OperationType, readonly Rank[]>> = {
   'delegate.renew': ['admin'],
   'delegate.revoke': ['admin'],
   'log.key': ['admin'],
+  'domain.trust': ['admin'],
+  'domain.distrust': ['admin'],
   'principal.provision': ['admin', 'delegate'],
   /** By request: of a sponsor. */
   'principal.activate': ['admin', 'owner'],
+  'principal.update': ['admin', 'delegate'],
   'principal.suspend': ['admin', 'delegate'],
   'principal.resume': ['admin', 'delegate'],
   'principal.deprovision': ['admin', 'delegate'],

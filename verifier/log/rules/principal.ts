@@ -3,16 +3,20 @@ import { canonicalJson, type JsonObject } from '../../json.ts';
 import { limits } from '../../limits.ts';
 import { principalIdOf } from '../entry.ts';
 import { closureOf, requireWritableGroup } from '../groups.ts';
-import { atLeast, type Proposal } from '../proposal.ts';
-import type { PrincipalRecord, Rank } from '../records.ts';
+import type { Proposal } from '../proposal.ts';
+import type { PrincipalRecord } from '../records.ts';
 import { livePrincipal } from '../standing.ts';
+import { requireManaged, requireReached } from './connection.ts';
+import { requireDomain } from './domain.ts';
 import { groupOf, principalOf } from './known.ts';
 import type { Rules } from './rule.ts';
 import { addKey, keepKeys } from './subject-keys.ts';
+import { addSuspension, endSuspensions } from './suspension.ts';
 
 export const principalRules: Rules<
   | 'principal.provision'
   | 'principal.activate'
+  | 'principal.update'
   | 'principal.suspend'
   | 'principal.resume'
   | 'principal.deprovision'
@@ -25,16 +29,16 @@ export const principalRules: Rules<
     }
     closureOf(proposal.read, op.groups);
     requireAttributes(op.attributes);
-    if (actor.rank === 'delegate') {
-      if (op.sponsor) throw new Refusal('rule_not_permitted', 'a delegate cannot make a sponsor');
-      if (!Object.keys(op.attributes).every((name) => actor.lease.attributes.includes(name))) {
-        throw new Refusal('rule_attribute_unlisted', 'attribute is not in the lease');
-      }
+    requireListed(proposal, {}, op.attributes);
+    if (actor.rank === 'delegate' && op.sponsor) {
+      throw new Refusal('rule_not_permitted', 'a delegate cannot make a sponsor');
     }
+    requireDomain(proposal, op.domain);
     proposal.put(`principal/${principalIdOf(proposal.leaf)}`, {
       version: 0,
       status: 'pending',
       suspendedBy: null,
+      suspensions: [],
       epoch: 0,
       keys: [],
       recoveredSeq: null,
@@ -43,7 +47,22 @@ export const principalRules: Rules<
       sponsor: op.sponsor,
       groups: [...op.groups].sort(),
       attributes: op.attributes,
+      connection: actor.rank === 'delegate' ? (actor.lease.connection ?? null) : null,
+      domain: op.domain ?? null,
+      login: op.login ?? null,
     });
+  },
+
+  'principal.update': (proposal, op) => {
+    const person = principalOf(proposal, op.principal);
+    requireManaged(proposal, person);
+    if (person.status === 'deprovisioned') throw new Refusal('rule_status', 'person was deprovisioned');
+    requireAttributes(op.attributes);
+    requireListed(proposal, person.attributes, op.attributes);
+    if (op.domain !== undefined) requireDomain(proposal, op.domain);
+    const { attributes, domain = person.domain } = op;
+    // Leaves `version` alone: directories write these all day, and no request in flight depends on them.
+    proposal.put(`principal/${op.principal}`, { ...person, attributes, domain });
   },
 
   'principal.activate': (proposal, op) => {
@@ -62,26 +81,23 @@ export const principalRules: Rules<
 
   'principal.suspend': (proposal, op) => {
     const person = principalOf(proposal, op.principal);
-    const rank = proposal.actor.rank;
-    if (person.status !== 'active') requireHigher(rank, person);
+    requireReached(proposal, person);
+    if (person.status === 'deprovisioned') throw new Refusal('rule_status', 'person was deprovisioned');
     proposal.putPrincipal(op.principal, person, {
       status: 'suspended',
-      suspendedBy: rank,
       epoch: person.epoch + 1,
+      ...addSuspension(person.suspensions, proposal.actor),
     });
   },
 
   'principal.resume': (proposal, op) => {
     const person = principalOf(proposal, op.principal);
-    if (person.status !== 'suspended' || person.suspendedBy === null) {
-      throw new Refusal('rule_status', 'person is not suspended');
-    }
-    if (!atLeast(proposal.actor.rank, person.suspendedBy)) {
-      throw new Refusal('rule_rank_too_low', 'suspended by a higher rank');
-    }
+    requireReached(proposal, person);
+    if (person.status !== 'suspended') throw new Refusal('rule_status', 'person is not suspended');
+    const left = endSuspensions(person.suspensions, proposal.actor);
     proposal.putPrincipal(op.principal, person, {
-      status: 'active',
-      suspendedBy: null,
+      ...left,
+      status: left.suspensions.length > 0 ? 'suspended' : statusBefore(person),
       epoch: person.epoch + 1,
       keys: keepKeys(proposal, person.keys, op.keys),
     });
@@ -89,6 +105,7 @@ export const principalRules: Rules<
 
   'principal.deprovision': (proposal, op) => {
     const person = principalOf(proposal, op.principal);
+    requireManaged(proposal, person);
     if (person.status === 'deprovisioned') throw new Refusal('rule_status', 'person was deprovisioned');
     proposal.putPrincipal(op.principal, person, {
       status: 'deprovisioned',
@@ -98,14 +115,25 @@ export const principalRules: Rules<
   },
 };
 
-/** A higher rank may take over a suspension, so that the lower one cannot end it. */
-function requireHigher(rank: Rank, person: PrincipalRecord): void {
-  if (person.status !== 'suspended' || person.suspendedBy === null) {
-    throw new Refusal('rule_status', 'person is neither active nor suspended');
+/** Whoever was never activated comes back pending: resuming confirms nobody. */
+function statusBefore(person: PrincipalRecord): 'pending' | 'active' {
+  return person.assurance === 'none' ? 'pending' : 'active';
+}
+
+/** What a delegate changes must be in its lease; what it may not change must be as it was. */
+function requireListed(proposal: Proposal, before: JsonObject, after: JsonObject): void {
+  const { actor } = proposal;
+  if (actor.rank !== 'delegate') return;
+  for (const name of new Set([...Object.keys(before), ...Object.keys(after)])) {
+    if (!actor.lease.attributes.includes(name) && own(before, name) !== own(after, name)) {
+      throw new Refusal('rule_attribute_unlisted', 'attribute is not in the lease');
+    }
   }
-  if (atLeast(person.suspendedBy, rank)) {
-    throw new Refusal('rule_status', 'person is suspended by this rank or a higher one');
-  }
+}
+
+function own(attributes: JsonObject, name: string): string | undefined {
+  const value = Object.hasOwn(attributes, name) ? attributes[name] : undefined;
+  return value === undefined ? undefined : canonicalJson(value);
 }
 
 function requireSponsor(proposal: Proposal, subject: string): void {

@@ -1,0 +1,52 @@
+import { Refusal } from '../../errors.ts';
+import type { Actor } from '../proposal.ts';
+import type { Rank } from '../records.ts';
+
+/** The part of a person's or agent's record that says whose suspensions hold. */
+export interface Suspended {
+  readonly suspensions: readonly string[];
+  readonly suspendedBy: Rank | null;
+}
+
+/** Under which name this actor suspends: keys of one connection are one source, so that a new key can end what the old one began. */
+export function sourceOf(actor: Actor): string {
+  if (actor.rank !== 'delegate') return actor.rank;
+  const { connection } = actor.lease;
+  return connection === undefined ? `delegate/${actor.key}` : `connection/${connection}`;
+}
+
+/** With the actor's suspension. @throws {Refusal} `rule_status` where it holds already. */
+export function addSuspension(suspensions: readonly string[], actor: Actor): Suspended {
+  const source = sourceOf(actor);
+  if (suspensions.includes(source)) throw new Refusal('rule_status', 'suspended by this source already');
+  return suspended([...suspensions, source]);
+}
+
+/**
+ * Without the suspensions that this actor may end: an admin all, an owner those of owner and delegates, a delegate its own.
+ *
+ * @throws {Refusal} `rule_rank_too_low` where there is none of them.
+ */
+export function endSuspensions(suspensions: readonly string[], actor: Actor): Suspended {
+  const left = suspensions.filter((source) => !mayEnd(actor, source));
+  if (left.length === suspensions.length) {
+    throw new Refusal('rule_rank_too_low', 'none of the suspensions is one that this actor may end');
+  }
+  return suspended(left);
+}
+
+function mayEnd(actor: Actor, source: string): boolean {
+  if (actor.rank === 'admin') return true;
+  return actor.rank === 'owner' ? source !== 'admin' : source === sourceOf(actor);
+}
+
+function suspended(sources: readonly string[]): Suspended {
+  const suspensions = [...sources].sort();
+  return { suspensions, suspendedBy: highest(suspensions) };
+}
+
+function highest(suspensions: readonly string[]): Rank | null {
+  if (suspensions.length === 0) return null;
+  if (suspensions.includes('admin')) return 'admin';
+  return suspensions.includes('owner') ? 'owner' : 'delegate';
+}
