@@ -11,6 +11,7 @@ import { type Endpoints, endpointsOf } from './oauth/metadata.ts';
 import { type CheckSecret, createSecretCheck } from './oauth/secret.ts';
 import type { IssuerPorts } from './ports.ts';
 import { type Connection, loadConnections } from './provisioning/connection.ts';
+import { Groups } from './provisioning/groups.ts';
 import { People } from './provisioning/people.ts';
 import { projectDirectory } from './provisioning/projection.ts';
 import { loadSigner } from './secrets.ts';
@@ -32,6 +33,7 @@ export interface Account {
   /** By name. */
   readonly connections: ReadonlyMap<string, Connection>;
   readonly people: People;
+  readonly groups: Groups;
   readonly ports: IssuerPorts;
 }
 
@@ -84,6 +86,7 @@ export async function openAccount(
     limitAll: createRateLimit(config.tokensPerMinute, ports.now),
     connections,
     people: new People({ log, store: accountStore, ports }),
+    groups: new Groups({ log, store: accountStore, ports }),
     ports,
   };
 }

@@ -56,6 +56,14 @@ export const issuerCodes = {
 
   // directory
   person_unknown: { status: 404, meaning: 'no such person, or not of this connection' },
+  group_unknown: { status: 404, meaning: 'no such group in this connection' },
+  group_nested: { status: 403, meaning: 'a group would be put into one that stands for a group of the log' },
+  member_unknown: { status: 400, meaning: 'a member is no user or group of this connection' },
+  scim_token_wrong: {
+    status: 401,
+    meaning: 'bearer token of a connection is missing, unknown, revoked or expired',
+  },
+  scim_token_unknown: { status: 404, meaning: 'no token of a connection has this id' },
   version_moved: { status: 412, meaning: 'resource is not in the version that was asked for' },
 
   // token endpoint

@@ -19,6 +19,15 @@ export {
 export { type InitialisedAccount, initAccount } from './init.ts';
 export { type IssuerPorts, type LogLine, systemIssuerPorts } from './ports.ts';
 export type { Connection, ConnectionConfig, Source } from './provisioning/connection.ts';
+export {
+  checkScimToken,
+  issueScimToken,
+  listScimTokens,
+  revokeScimToken,
+  type ScimScope,
+  type ScimToken,
+  scimScopes,
+} from './provisioning/scim-token.ts';
 export { type RunningIssuer, serveIssuer } from './serve.ts';
 export { members, resources } from './store/directory.ts';
 export { openLibsqlStore } from './store/libsql.ts';

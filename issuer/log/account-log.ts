@@ -202,7 +202,7 @@ export class AccountLog {
     const time = this.#entryTime();
     const planned = await plan(this.read, time);
     const { draft, leaves, changes } = await draftPlan(this.world, planned, signer, time);
-    const rows = [...(planned.rows?.(changes) ?? []), ...(await this.#project(changes))];
+    const rows = inOrder(planned.rows?.(changes) ?? [], await this.#project(changes));
     const append = { expectedSize, leaves, documents: noDocuments, writes: recordsOf(draft.writes), rows };
     if (leaves.length + rows.length > 0 && (await store.append(append)) === 'moved') return undefined;
     if (leaves.length > 0) {
@@ -330,4 +330,14 @@ export class AccountLog {
 
 function recordsOf(writes: Change['writes']): ReadonlyMap<string, string> {
   return new Map([...writes].map(([key, record]) => [key, canonicalJson(record)]));
+}
+
+/** Expectations are about what was there before; then what the entries mean; then the plan, which knows best. */
+function inOrder(planned: readonly RowWrite[], projected: readonly RowWrite[]): readonly RowWrite[] {
+  const isExpectation = ({ kind }: RowWrite): boolean => kind === 'expect';
+  return [
+    ...planned.filter(isExpectation),
+    ...projected,
+    ...planned.filter((write) => !isExpectation(write)),
+  ];
 }

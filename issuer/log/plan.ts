@@ -17,7 +17,7 @@ type Content = Operation | { readonly request: string };
 export interface Plan {
   /** One entry each, in order. A function sees what the entries before it changed: the id of whoever was provisioned. */
   readonly ops: readonly (Content | ((changes: readonly Change[]) => Content))[];
-  /** Directory rows, given what the entries changed. */
+  /** Directory rows, given what the entries changed. Expectations among them are asked first, before anything is written. */
   readonly rows?: (changes: readonly Change[]) => readonly RowWrite[];
 }
 

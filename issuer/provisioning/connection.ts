@@ -67,6 +67,10 @@ export function loadConnections(configs: readonly ConnectionConfig[]): ReadonlyM
     if (keys.has(signer.publicKey.thumbprint)) {
       throw new ConfigError('`connections`: two connections have the same delegate key');
     }
+    const groups = Object.values(config.groups);
+    if (new Set(groups).size !== groups.length) {
+      throw new ConfigError('`connections.groups`: two SCIM groups stand for one group of the log');
+    }
     if (connections.has(config.name)) throw new ConfigError('`connections`: a name is listed twice');
     keys.add(signer.publicKey.thumbprint);
     connections.set(config.name, { name: `connection/${config.name}`, signer, config });
