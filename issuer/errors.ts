@@ -56,6 +56,10 @@ export const issuerCodes = {
 
   // directory
   person_unknown: { status: 404, meaning: 'no such person, or not of this connection' },
+  connection_lease_wrong: {
+    status: 503,
+    meaning: 'lease of the key of this connection names another connection, or none',
+  },
   group_unknown: { status: 404, meaning: 'no such group in this connection' },
   group_nested: { status: 403, meaning: 'a group would be put into one that stands for a group of the log' },
   member_unknown: { status: 400, meaning: 'a member is no user or group of this connection' },

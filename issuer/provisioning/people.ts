@@ -1,4 +1,4 @@
-import type { Operation, Read, Records } from '@bulla/verifier/log';
+import type { Operation, Read } from '@bulla/verifier/log';
 import { IssuerRefusal } from '../errors.ts';
 import type { AccountLog } from '../log/account-log.ts';
 import { type Plan, provisionedBy, type Written } from '../log/plan.ts';
@@ -7,7 +7,16 @@ import { addresses, type ResourceRow, resources } from '../store/directory.ts';
 import type { AccountStore } from '../store/store.ts';
 import { addRow, changeRows, expectRows, putRow, type RowWrite, removeRows } from '../store/table.ts';
 import type { Connection, Source } from './connection.ts';
-import { addressRows, loggedAttributes, nameKey, type PersonData } from './person.ts';
+import { addressRows, nameKey, type PersonData } from './person.ts';
+import {
+  activeOps,
+  loginOf,
+  type Principal,
+  provisionOf,
+  requireOwnLease,
+  suspension,
+  updateOps,
+} from './person-ops.ts';
 
 /** What is written together with a new person, such as an invitation to send. */
 export type OnProvisioned = (person: ProvisionedPerson) => readonly RowWrite[];
@@ -25,8 +34,6 @@ export interface PeopleOptions {
   readonly ports: IssuerPorts;
   readonly onProvisioned?: OnProvisioned;
 }
-
-type PrincipalRecord = NonNullable<Records[`principal/${string}`]>;
 
 /**
  * People as connections, the Users API, security events and invitations change them. Each method is one write: entries of the
@@ -50,9 +57,11 @@ export class People {
   async provision(connection: Connection, data: PersonData): Promise<ResourceRow> {
     const { log, ports, onProvisioned } = this.#options;
     let row: ResourceRow | undefined;
-    await log.write(connection.signer, () => {
+    await log.write(connection.signer, (read) => {
+      requireOwnLease(connection, read);
+      const login = loginOf(connection, data, read, ports);
       const ops: Plan['ops'] = [
-        provisionOf(connection, data),
+        provisionOf(connection, data, login?.logged),
         ...(data.active === false
           ? [(changes: Parameters<NonNullable<Plan['rows']>>[0]) => suspension(provisionedBy(changes[0]))]
           : []),
@@ -61,7 +70,7 @@ export class People {
         ops,
         rows: (changes) => {
           const id = provisionedBy(changes[0]);
-          row = { ...resourceRow(connection, data, ports.now()), id };
+          row = { ...resourceRow(connection, data, ports.now()), id, salt: login?.salt ?? null };
           const further = onProvisioned?.({ connection, row, data }) ?? [];
           return [addRow(resources, row), ...addressWrites(id, data), ...further];
         },
@@ -100,7 +109,10 @@ export class People {
       };
       after = updated;
       return {
-        ops: [...updateOps(connection, id, person, data), ...activeOps(connection, id, person, data.active)],
+        ops: [
+          ...updateOps(connection, id, person, data),
+          ...activeOps(connection, id, person, data.active, read),
+        ],
         rows: () => [
           expectRows(resources, { id, version: row.version }),
           putRow(resources, updated),
@@ -115,20 +127,23 @@ export class People {
 
   /** Suspends, in the name of `source`. Nothing happens where it has suspended them already. */
   async suspend(source: Source, id: string): Promise<Written> {
-    return this.#change(source, id, (person) => activeOps(source, id, person, false));
+    return this.#change(source, id, (person, read) => activeOps(source, id, person, false, read));
   }
 
   /** Ends the suspension that `source` set; others' stay. Nothing happens to a person who is not suspended. */
   async resume(source: Source, id: string): Promise<Written> {
-    return this.#change(source, id, (person) => activeOps(source, id, person, true));
+    return this.#change(source, id, (person, read) => activeOps(source, id, person, true, read));
   }
 
-  /** Suspends and resumes: the epoch rises, what was minted is void and the person's agents fall, the person stays. */
+  /**
+   * Suspends and resumes: the epoch rises, what was minted is void and the person's agents fall, the person stays. Nothing
+   * happens to a person whom `source` has suspended.
+   */
   async endSessions(source: Source, id: string): Promise<Written> {
-    return this.#change(source, id, (person) => [
-      suspension(id),
-      { type: 'principal.resume', principal: id, keys: person.keys },
-    ]);
+    return this.#change(source, id, (person, read) => {
+      const ops = activeOps(source, id, person, false, read);
+      return ops.length === 0 ? [] : [...ops, { type: 'principal.resume', principal: id, keys: person.keys }];
+    });
   }
 
   /** Ends a person for good; their rows go with them. */
@@ -164,11 +179,11 @@ export class People {
   async #change(
     source: Source,
     id: string,
-    ops: (person: PrincipalRecord) => readonly Operation[],
+    ops: (person: Principal, read: Read) => readonly Operation[],
   ): Promise<Written> {
     const { log, ports } = this.#options;
     return log.write(source.signer, (read) => {
-      const planned = ops(personOf(read, id));
+      const planned = ops(personOf(read, id), read);
       const modified = new Date(ports.now() * 1000).toISOString();
       return {
         ops: planned,
@@ -185,41 +200,12 @@ export type PersonKey =
   | { readonly externalId: string }
   | { readonly address: string };
 
-function personOf(read: Read, id: string): PrincipalRecord {
+function personOf(read: Read, id: string): Principal {
   const person = read(`principal/${id}`);
   if (person === undefined || person.status === 'deprovisioned') {
     throw new IssuerRefusal('person_unknown', 'no such person');
   }
   return person;
-}
-
-function provisionOf(connection: Connection, data: PersonData): Operation {
-  const attributes = loggedAttributes(data.body, connection.config);
-  return { type: 'principal.provision', groups: [], attributes, sponsor: false };
-}
-
-function updateOps(
-  _connection: Connection,
-  _id: string,
-  _person: PrincipalRecord,
-  _data: PersonData,
-): readonly Operation[] {
-  return [];
-}
-
-function activeOps(
-  _source: Source,
-  id: string,
-  person: PrincipalRecord,
-  active: boolean | undefined,
-): readonly Operation[] {
-  const suspended = person.status === 'suspended';
-  if (active === undefined || active !== suspended) return [];
-  return [active ? { type: 'principal.resume', principal: id, keys: person.keys } : suspension(id)];
-}
-
-function suspension(id: string): Operation {
-  return { type: 'principal.suspend', principal: id };
 }
 
 function resourceRow(connection: Connection, data: PersonData, now: number): ResourceRow {

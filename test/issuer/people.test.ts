@@ -42,8 +42,10 @@ test('a user name is taken once in a connection, whatever its case, and then not
 
 test('what a rule of the log refuses leaves no row', async () => {
   const { people, store } = world.hosted;
+  const stranger = { ...bob, userName: 'bob@evil.example' };
+  expect(await codeOf(people.provision(world.okta, stranger))).toBe('rule_domain_unlisted');
   const other = { ...world.okta, signer: world.mint.signer };
-  expect(await codeOf(people.provision(other, bob))).toBe('rule_operation_unlisted');
+  expect(await codeOf(people.provision(other, bob))).toBe('connection_lease_wrong');
   expect(await store.count(resources, {})).toBe(0);
 });
 
@@ -83,4 +85,35 @@ test('an update replaces the row, moves its version, and is refused on an old on
   expect(await people.find(world.okta, { userName: 'robert@corp.example' })).toEqual(after);
   expect(await people.find(world.okta, { address: 'bob@corp.example' })).toBeUndefined();
   expect(await codeOf(people.update(world.okta, row.id, bob, 1))).toBe('version_moved');
+});
+
+test('active says whether the connection suspends: at once, later, and not over an admin', async () => {
+  const { people } = world.hosted;
+  const suspensions = (id: string) => world.hosted.log.read(`principal/${id}`)?.suspensions;
+  const row = await people.provision(world.okta, { ...bob, active: false });
+  expect([statusOf(row.id), suspensions(row.id)]).toEqual(['suspended', ['connection/okta']]);
+  const before = world.hosted.log.world.size;
+  await people.suspend(world.okta, row.id);
+  expect(world.hosted.log.world.size).toBe(before);
+  await people.update(world.okta, row.id, { ...bob, active: true });
+  expect(statusOf(row.id)).toBe('pending');
+
+  const { ledger, hosted } = world;
+  for (const leaf of await hosted.store.entries(ledger.leaves.length, 100)) ledger.append(leaf);
+  ledger.time = Math.floor(world.ports.now());
+  ledger.do({ type: 'principal.suspend', principal: row.id });
+  await world.appended(ledger.lastLeaf);
+  expect(await codeOf(people.resume(world.okta, row.id))).toBe('rule_rank_too_low');
+  await people.suspend(world.okta, row.id);
+  await people.resume(world.okta, row.id);
+  expect([statusOf(row.id), suspensions(row.id)]).toEqual(['suspended', ['admin']]);
+});
+
+test('ending sessions raises the epoch and leaves the person as they were', async () => {
+  const { people, log } = world.hosted;
+  const row = await people.provision(world.okta, bob);
+  const { epoch } = log.read(`principal/${row.id}`) ?? { epoch: -1 };
+  const { changes } = await people.endSessions(world.okta, row.id);
+  expect(changes.map(({ op }) => op.type)).toEqual(['principal.suspend', 'principal.resume']);
+  expect(log.read(`principal/${row.id}`)).toMatchObject({ status: 'pending', epoch: epoch + 2 });
 });

@@ -54,7 +54,8 @@ export interface IssuerWorldOptions {
   /** Registered in slot `main` and in the mint's lease, beside {@link audience}. */
   readonly audiences?: readonly string[];
   readonly ports?: Partial<IssuerPorts>;
-  /** A connection `okta` with {@link IssuerWorld.idp} as its delegate, whose lease lists the group `engineers`. */
+  /** A connection `okta` with {@link IssuerWorld.idp} as its delegate, whose lease lists the group `engineers`
+   * and the domain of tests. */
   readonly connection?: Partial<IssuerConfig['accounts'][number]['connections'][number]>;
   readonly connectionLease?: Partial<Lease>;
 }
@@ -62,6 +63,7 @@ export interface IssuerWorldOptions {
 /** What a connection does. */
 export const provisioning: readonly string[] = [
   'principal.provision',
+  'principal.update',
   'principal.suspend',
   'principal.resume',
   'principal.deprovision',
@@ -145,9 +147,11 @@ export class IssuerWorld {
     ledger.grant({ operations: ['request.relay'], notAfter }, world.delegate.signer);
     if (options.connection !== undefined) {
       ledger.group('engineers');
+      ledger.trustDomain();
       ledger.grant(
         {
           operations: provisioning,
+          connection: 'okta',
           groups: ['engineers'],
           maxEntriesPerHour: 1000,
           notAfter,

@@ -1,0 +1,87 @@
+import type { Signer } from '@bulla/verifier';
+import { canonicalJson } from '@bulla/verifier/envelope';
+import type { Operation, PersonLogin, Read, Records } from '@bulla/verifier/log';
+import { IssuerRefusal } from '../errors.ts';
+import type { IssuerPorts } from '../ports.ts';
+import type { Connection, Source } from './connection.ts';
+import { domainOf, loggedAttributes, type PersonData } from './person.ts';
+
+/** A person's record in the log. */
+export type Principal = NonNullable<Records[`principal/${string}`]>;
+
+/** By which log-in the person will confirm themselves, where the connection has one that names them. */
+export function loginOf(
+  _connection: Connection,
+  _data: PersonData,
+  _read: Read,
+  _ports: IssuerPorts,
+): { readonly logged: PersonLogin; readonly salt: string } | undefined {
+  return undefined;
+}
+
+/** Expected here and demanded by the lease: else one connection's rows would be about another's people. */
+export function requireOwnLease(connection: Connection, read: Read): void {
+  const lease = read(`delegate/${connection.signer.publicKey.thumbprint}`)?.lease;
+  if (lease !== undefined && lease.connection !== connection.config.name) {
+    throw new IssuerRefusal('connection_lease_wrong', 'lease of this connection is not for its name');
+  }
+}
+
+/** A new person in no group: the log gives them their id. */
+export function provisionOf(
+  connection: Connection,
+  data: PersonData,
+  login: PersonLogin | undefined,
+): Operation {
+  const { config } = connection;
+  const domain = domainOf(data, config);
+  return {
+    type: 'principal.provision',
+    groups: [],
+    attributes: loggedAttributes(data.body, config),
+    sponsor: false,
+    ...(domain !== undefined && { domain }),
+    ...(login !== undefined && { login }),
+  };
+}
+
+/** What the log keeps of a person's description, where it changed. Attributes that the connection does not map stay. */
+export function updateOps(
+  { config }: Connection,
+  id: string,
+  person: Principal,
+  data: PersonData,
+): readonly Operation[] {
+  const mapped = new Set(Object.values(config.attributes));
+  const others = Object.entries(person.attributes).filter(([name]) => !mapped.has(name));
+  const attributes = { ...Object.fromEntries(others), ...loggedAttributes(data.body, config) };
+  const domain = domainOf(data, config) ?? person.domain;
+  const isSame = canonicalJson(attributes) === canonicalJson(person.attributes) && domain === person.domain;
+  const moved = domain !== null && domain !== person.domain ? { domain } : {};
+  return isSame ? [] : [{ type: 'principal.update', principal: id, attributes, ...moved }];
+}
+
+/** As `active` says, if this source's own suspension is not so already. Ending others' is for the log to refuse. */
+export function activeOps(
+  { signer }: Source,
+  id: string,
+  person: Principal,
+  active: boolean | undefined,
+  read: Read,
+): readonly Operation[] {
+  const isHeld = person.suspensions.includes(suspensionBy(signer, read));
+  if (active === false && !isHeld) return [suspension(id)];
+  if (active !== true || person.status !== 'suspended') return [];
+  return [{ type: 'principal.resume', principal: id, keys: person.keys }];
+}
+
+/** How the log names this delegate's suspensions. */
+function suspensionBy({ publicKey }: Signer, read: Read): string {
+  const connection = read(`delegate/${publicKey.thumbprint}`)?.lease.connection;
+  return connection === undefined ? `delegate/${publicKey.thumbprint}` : `connection/${connection}`;
+}
+
+/** Suspends in the name of whoever signs. */
+export function suspension(id: string): Operation {
+  return { type: 'principal.suspend', principal: id };
+}
