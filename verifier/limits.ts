@@ -65,6 +65,8 @@ export const limits = {
   maxOutsideKeys: 16,
   maxClaimDemands: 16,
   maxVouchedActions: 64,
+  /** Each of those who recover a key signs the request: with new key and old ones within `maxLeafSignatures`. */
+  maxRecoveryPeople: 14,
   /** A GitHub token is about 1.6 KiB; it travels in the root block, encoded twice. */
   maxOutsideTokenBytes: 4096,
   /** How long before minting an outside token may have been issued. */

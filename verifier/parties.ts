@@ -1,7 +1,7 @@
 import type { SignedEnvelope } from './envelope/signatures.ts';
 import { Refusal } from './errors.ts';
 import { requireOutsideToken } from './federation/check.ts';
-import type { AgentRecord, FederationRecord, PrincipalRecord } from './log/records.ts';
+import type { AgentRecord, Assurance, FederationRecord, PrincipalRecord } from './log/records.ts';
 import { keyIsLive, liveAgent, livePrincipal } from './log/standing.ts';
 import type { TrustView } from './log/view.ts';
 
@@ -21,7 +21,12 @@ export interface Parties {
   readonly actors: readonly string[];
   /** How the holders' keys are known: the weakest of how the first and the last one are. */
   readonly key: KeyStanding;
+  /** By whose word the people of the chain have their keys, owners of agents included: the weakest. */
+  readonly assurance: Assurance;
 }
+
+/** Ascending. */
+const assurances = ['none', 'delegate', 'sponsor', 'login', 'admin'] as const satisfies readonly Assurance[];
 
 /** Ascending: the mint's word alone; a key that a holder named; one bound to an outside token; one in the log. */
 const standings = ['vouched', 'unlogged', 'federated', 'logged'] as const;
@@ -50,9 +55,9 @@ export function findParties(trust: TrustView, envelope: SignedEnvelope): Parties
   const agents = holders.flatMap(({ subject, since }) =>
     subject?.startsWith('agent/') === true ? [handedAgent(trust, idOf(subject), since)] : [],
   );
-  for (const { subject } of holders) {
-    if (subject?.startsWith('principal/') === true) activePrincipal(trust, idOf(subject));
-  }
+  const people = holders.flatMap(({ subject }) =>
+    subject?.startsWith('principal/') === true ? [activePrincipal(trust, idOf(subject))] : [],
+  );
   const later = holders.map(({ subject }) => (subject === undefined ? 'unlogged' : idOf(subject)));
   return {
     principal: { id: root.sub, record: principal },
@@ -60,7 +65,19 @@ export function findParties(trust: TrustView, envelope: SignedEnvelope): Parties
     agents: agent === undefined ? agents : [agent, ...agents],
     actors: agent === undefined ? [root.sub, ...later] : [root.sub, agent.id, ...later],
     key: weakest(root.key, later.at(-1) === 'unlogged' ? 'unlogged' : 'logged'),
+    assurance: leastAssured(trust, [principal, ...people], agents),
   };
+}
+
+/** The minted agent is the person's; each later one has an owner of its own. */
+function leastAssured(
+  trust: TrustView,
+  people: readonly PrincipalRecord[],
+  agents: readonly Agent[],
+): Assurance {
+  const found = new Set(people.map(({ assurance }) => assurance));
+  for (const { record } of agents) found.add(trust.read(`principal/${record.owner}`)?.assurance ?? 'none');
+  return assurances.find((assurance) => found.has(assurance)) ?? 'none';
 }
 
 function weakest(first: KeyStanding, last: KeyStanding): KeyStanding {

@@ -1,6 +1,7 @@
 import type { Access, Resource, RouteOptions, WireRequest } from './access.ts';
 import type { SignedEnvelope } from './envelope/signatures.ts';
 import type { Code } from './errors.ts';
+import type { Assurance } from './log/records.ts';
 import type { TrustView } from './log/view.ts';
 import type { KeyStanding, Parties } from './parties.ts';
 import type { CheckedProof } from './proof/dpop.ts';
@@ -9,9 +10,12 @@ import type { PresentedRequest } from './proof/request.ts';
 
 /** Why a decision fell as it did, one item for each policy or error that had a part in it. */
 export interface Reason {
-  /** `admin`: the account's policy set. `narrow`, `agent`, `api`: limits added by holder, agent record, route. */
-  readonly layer: 'admin' | 'narrow' | 'agent' | 'api';
-  /** The policy's id as its author gave it; absent when no policy spoke (nothing permits). */
+  /**
+   * `admin`: the account's policy set. `narrow`, `agent`, `api`: limits added by holder, agent record, route. `builtin`: what the
+   * verifier forbids whatever the others say.
+   */
+  readonly layer: 'admin' | 'narrow' | 'agent' | 'api' | 'builtin';
+  /** The policy's id as its author gave it; of `builtin`, `assurance_too_low`; absent when no policy spoke (nothing permits). */
   readonly policy?: string;
   /** The policy's `@reason`; from the admin layer only, since a holder writes the others (F27). */
   readonly reason?: string;
@@ -45,6 +49,8 @@ export interface Receipt {
     readonly policy: string;
     /** How the holders' keys are known; present once the parties were found. */
     readonly key?: KeyStanding;
+    /** By whose word the people of the chain have their keys, the weakest; present once the parties were found. */
+    readonly assurance?: Assurance;
     /** Name of the trust in an outside issuer, where the envelope stands on one. */
     readonly federation?: string;
   };
@@ -108,7 +114,7 @@ export function writeReceipt(
         subject: envelope.root.sub,
         actors: parties?.actors ?? [],
         policy: envelope.root.policy,
-        ...(parties !== undefined && { key: parties.key }),
+        ...(parties !== undefined && { key: parties.key, assurance: parties.assurance }),
         ...(federation !== undefined && { federation }),
       },
     }),

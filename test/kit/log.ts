@@ -39,6 +39,7 @@ export interface Party {
   readonly signer: Signer;
 }
 
+type TrustLogin = Extract<Operation, { readonly type: 'login.trust' }>;
 type TrustOutside = Extract<Operation, { readonly type: 'federation.trust' }>;
 
 export interface LedgerOptions {
@@ -248,6 +249,21 @@ export class Ledger {
       ...change,
       name,
       agent: agent.id,
+    });
+    return name;
+  }
+
+  /** Trusts an IdP to confirm people: by default under a key that no test has. */
+  trustLogin(change: Partial<TrustLogin> = {}): string {
+    const name = change.name ?? 'staff';
+    this.do({
+      type: 'login.trust',
+      issuer: 'https://login.example',
+      keys: [leafHash('login')],
+      audience: 'bulla',
+      claim: 'sub',
+      ...change,
+      name,
     });
     return name;
   }

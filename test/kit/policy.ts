@@ -111,6 +111,7 @@ export const reserved: ReservedContext = {
   time: timeContext(1_800_000_000),
   request: { method: 'GET', path: '/' },
   approvals: {},
+  assurance: 'admin',
 };
 
 export const alice: Principal = {

@@ -40,7 +40,9 @@ export function problemOfDenial({ reasons, next }: Denial, options: ChallengeOpt
 
 /** Ids and reasons of limits are written by holders; an agent that reads the answer must not take orders from them (F27). */
 function shownReason(reason: Reason): Reason {
-  return reason.layer === 'admin' || reason.layer === 'api' ? reason : { layer: reason.layer };
+  return reason.layer === 'admin' || reason.layer === 'api' || reason.layer === 'builtin'
+    ? reason
+    : { layer: reason.layer };
 }
 
 /** A refusal, or anything else that was thrown: then `internal_error`, without detail. */

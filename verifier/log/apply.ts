@@ -1,11 +1,13 @@
 import { verifyJws } from '../envelope/jws.ts';
 import { Refusal } from '../errors.ts';
 import type { Json } from '../json.ts';
+import { parsePublicJwk } from '../keys.ts';
 import { limits } from '../limits.ts';
 import { accountIdOf, parseEntry, type UnverifiedEntry, type UnverifiedRequest } from './entry.ts';
 import type { Operation } from './operations.ts';
 import { type Actor, Proposal } from './proposal.ts';
 import type { Rank, Read, Records } from './records.ts';
+import { recoveryStands } from './recovery.ts';
 import { runRule } from './rules/index.ts';
 import { spendCaps, spendLease } from './rules/lease.ts';
 import { permitted } from './rules/permitted.ts';
@@ -145,14 +147,29 @@ function relayed(
   const { op, statement } = request;
   const key = statement.primary.thumbprint;
   requireRequest(read, position, entry.time, request);
-  const signer = liveKey(read, key);
-  if (signer === undefined) throw new Refusal('rule_key_not_live', 'key of the request is not in force');
-  const actor: Actor = { rank: 'owner', key, subject: signer.subject };
+  const subject = askerOf(read, op, key);
+  const actor: Actor = { rank: 'owner', key, subject, lent: record?.lease.operations ?? [] };
   const at = { account: position.account, seq: position.seq, time: entry.time, leaf: entry.leaf };
   const proposal = new Proposal(at, read, statement, actor);
-  claim(proposal, read, statement.primary);
+  // A key that is not in the log yet is claimed where it enters.
+  if (subject !== 'new') claim(proposal, read, statement.primary);
   if (record !== undefined) proposal.put(`delegate/${relay.thumbprint}`, record);
   return { proposal, op, by: { rank: 'owner', key, relay: relay.thumbprint } };
+}
+
+/**
+ * Whose key asks. Two keys may ask without being live keys of anybody: the one that an activation brings in, and the recovery key of
+ * the person whose key is to be recovered.
+ */
+function askerOf(read: Read, op: Operation, key: string): string {
+  const live = liveKey(read, key);
+  if (live !== undefined) return live.subject;
+  if (op.type === 'principal.activate' && parsePublicJwk(op.key).thumbprint === key) return 'new';
+  if (op.type === 'key.recover') {
+    const recovery = read(`principal/${op.principal}`)?.recovery;
+    if (recovery?.key === key && recoveryStands(read, recovery)) return `recovery/${op.principal}`;
+  }
+  throw new Refusal('rule_key_not_live', 'key of the request is not in force');
 }
 
 function requireRequest(read: Read, position: Position, time: number, request: UnverifiedRequest): void {
@@ -189,6 +206,8 @@ export function requestSubject(
 ): `principal/${string}` | `agent/${string}` | undefined {
   switch (op.type) {
     case 'principal.activate':
+    case 'recovery.set':
+    case 'key.recover':
       return `principal/${op.principal}`;
     case 'agent.register':
       return `principal/${op.owner}`;
@@ -209,6 +228,7 @@ export function requestSubject(
 }
 
 function subjectName(subject: string | undefined): `principal/${string}` | `agent/${string}` | undefined {
+  if (subject?.startsWith('recovery/')) return `principal/${subject.slice('recovery/'.length)}`;
   return subject?.startsWith('principal/') || subject?.startsWith('agent/')
     ? (subject as `principal/${string}` | `agent/${string}`)
     : undefined;

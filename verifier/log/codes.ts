@@ -100,6 +100,48 @@ export const logCodes = {
   },
   rule_not_owner: { status: 403, meaning: 'asked for by somebody else than the owner' },
   rule_not_sponsor: { status: 403, meaning: 'activation is signed by neither an admin nor a sponsor' },
+  rule_login_dead: { status: 409, meaning: 'name of an IdP that confirms people was distrusted' },
+  rule_login_untrusted: {
+    status: 403,
+    meaning:
+      'no IdP is trusted to confirm people under this name or with this key, or none may confirm this person',
+  },
+  rule_login_mismatch: {
+    status: 403,
+    meaning:
+      'ID token is by another issuer, for another client, or of somebody else than who was provisioned',
+  },
+  rule_login_not_bound: {
+    status: 403,
+    meaning: '`nonce` of the ID token is not the thumbprint of the new key',
+  },
+  rule_login_time: {
+    status: 403,
+    meaning: 'ID token has expired, or was not issued shortly before the entry',
+  },
+  rule_login_discloses: {
+    status: 400,
+    meaning:
+      'ID token holds a claim that is not a technical one, or an address as subject: the log keeps it for ever',
+  },
+  rule_login_known: {
+    status: 409,
+    meaning: 'this log-in has confirmed another person, who is not deprovisioned',
+  },
+  rule_login_unneeded: { status: 400, meaning: 'log-in stands beside the word of an admin or sponsor' },
+  rule_not_confirmed: {
+    status: 403,
+    meaning: "person stands on a delegate's word alone, which protected groups do not take",
+  },
+  rule_recovery_people: {
+    status: 400,
+    meaning:
+      'people who may recover a key are not other active, confirmed people, or do not fit their threshold',
+  },
+  rule_recovery_unmet: {
+    status: 403,
+    meaning: 'recovery is signed by neither an admin, the recovery key, nor enough of the people named',
+  },
   rule_federation_dead: { status: 409, meaning: 'name of an outside issuer was distrusted' },
   rule_federation_unknown: { status: 404, meaning: 'no outside issuer is trusted under this name' },
   rule_federation_loose: {

@@ -11,6 +11,11 @@ export const outsideIssuer: Field<string> = text(
   /^(?:https?:\/\/[A-Za-z0-9.:[\]-]{1,255}(?:\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]{0,255})?|spiffe:\/\/[a-z0-9._-]{1,255})$/u,
 );
 
+/** `iss` of an IdP that people log in at. */
+export const webIssuer: Field<string> = text(
+  /^https?:\/\/[A-Za-z0-9.:[\]-]{1,255}(?:\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]{0,255})?$/u,
+);
+
 /** Starts with a letter: `__proto__` is no claim. Auth0 names claims of an account's own by URL. */
 const claimName = /^[A-Za-z][A-Za-z0-9_.:/-]{0,127}$/u;
 const demanded = text(/^[^\p{C}]{1,512}$/u);

@@ -5,8 +5,8 @@ import type { PublicJwk } from '../keys.ts';
 /** Narrows one JSON value. @throws {Refusal} `entry_malformed`. */
 export type Field<T> = (value: Json) => T;
 
-export function malformed(problem: string): Refusal {
-  return new Refusal('entry_malformed', problem);
+export function malformed(problem: string, cause?: unknown): Refusal {
+  return new Refusal('entry_malformed', problem, cause === undefined ? undefined : { cause });
 }
 
 export function text(pattern: RegExp): Field<string> {

@@ -26,6 +26,11 @@ export function closureOf(read: Read, groups: readonly string[]): ReadonlySet<st
   return found;
 }
 
+/** Whether one of these groups, or one that is reached from them, is protected. @throws {Refusal} `rule_groups_too_many`. */
+export function reachesProtected(read: Read, groups: readonly string[]): boolean {
+  return [...closureOf(read, groups)].some((name) => read(`group/${name}`)?.protected !== false);
+}
+
 /**
  * Whether a delegate may change who is in this group: it and every group that is reached from it must be listed in the
  * lease and not protected.

@@ -32,6 +32,7 @@ export {
 export { type Alarm, createFollower, type Follower, type FollowerOptions } from './follow.ts';
 export { groupsOf } from './groups.ts';
 export { formatLock, type Lock, parseLock, raiseLock, readLock } from './lock.ts';
+export { checkLogin, identityKey, type LoginDemands, type LoginIdentity, loginHash } from './login.ts';
 export {
   CompactRange,
   consistencyProof,
@@ -46,8 +47,25 @@ export {
   verifyInclusion,
 } from './merkle.ts';
 export { type NoteSignature, noteKeyId, parseNote, type UnverifiedNote, writeNote } from './note.ts';
-export type { ClaimDemand, Lease, LeaseCaps, Operation, OutsideProfile, PersonLogin } from './operations.ts';
-export { audienceKey, type FederationRecord, type Read, type Records, revokedKey } from './records.ts';
+export type {
+  ClaimDemand,
+  Lease,
+  LeaseCaps,
+  LoginClaim,
+  LoginProof,
+  Operation,
+  OutsideProfile,
+  PersonLogin,
+} from './operations.ts';
+export {
+  type Assurance,
+  audienceKey,
+  type FederationRecord,
+  type LoginRecord,
+  type Read,
+  type Records,
+  revokedKey,
+} from './records.ts';
 export { leasable, permitted } from './rules/permitted.ts';
 export { cosign } from './signed.ts';
 export {

@@ -1,7 +1,7 @@
 import { Refusal } from '../errors.ts';
 import { isJsonObject, type Json } from '../json.ts';
 import { limits } from '../limits.ts';
-import { claimDemands, federationName, outsideIssuer } from './federation-fields.ts';
+import { claimDemands, federationName, outsideIssuer, webIssuer } from './federation-fields.ts';
 import {
   type Field,
   flag,
@@ -17,6 +17,7 @@ import {
   text,
   textSet,
 } from './fields.ts';
+import { loginProof } from './login-fields.ts';
 import type { Lease, LeaseCaps, Operation, PersonLogin } from './operations.ts';
 
 export type OperationType = Operation['type'];
@@ -101,7 +102,20 @@ const formats: { readonly [T in OperationType]: Field<Operations[T]> } = {
     { principal: principalId, attributes: jsonObject },
     { domain },
   ),
-  'principal.activate': operation('principal.activate', { principal: principalId, key: publicJwk }),
+  'principal.activate': operation(
+    'principal.activate',
+    { principal: principalId, key: publicJwk },
+    { login: loginProof, recovery: publicJwk },
+  ),
+  'recovery.set': operation(
+    'recovery.set',
+    {
+      principal: principalId,
+      people: textSet(principalId, limits.maxRecoveryPeople),
+      threshold: integer(0, limits.maxRecoveryPeople),
+    },
+    { key: publicJwk },
+  ),
   'principal.suspend': operation('principal.suspend', { principal: principalId }),
   'principal.resume': operation('principal.resume', { principal: principalId, keys }),
   'principal.deprovision': operation('principal.deprovision', { principal: principalId }),
@@ -137,6 +151,14 @@ const formats: { readonly [T in OperationType]: Field<Operations[T]> } = {
     { audience: text(/^[\x21-\x7e]{1,255}$/u) },
   ),
   'federation.distrust': operation('federation.distrust', { name: federationName }),
+  'login.trust': operation('login.trust', {
+    name: federationName,
+    issuer: webIssuer,
+    keys: textSet(hash, limits.maxOutsideKeys),
+    audience: text(/^[\x21-\x7e]{1,255}$/u),
+    claim: oneOf('sub', 'oid'),
+  }),
+  'login.distrust': operation('login.distrust', { name: federationName }),
   'key.add': operation('key.add', { subject: subjectKey, key: publicJwk }),
   'key.rotate': operation('key.rotate', { old: hash, key: publicJwk }),
   'key.recover': operation('key.recover', { principal: principalId, key: publicJwk }),

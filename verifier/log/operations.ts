@@ -1,3 +1,4 @@
+import type { OutsideJwk } from '../federation/key.ts';
 import type { Json, JsonObject } from '../json.ts';
 import type { PublicJwk } from '../keys.ts';
 
@@ -15,6 +16,7 @@ export type Operation =
   | PrincipalOperation
   | AgentOperation
   | FederationOperation
+  | LoginOperation
   | KeyOperation
   | GroupOperation
   | PolicyOperation;
@@ -106,7 +108,26 @@ type PrincipalOperation =
       readonly attributes: JsonObject;
       readonly domain?: string;
     }
-  | { readonly type: 'principal.activate'; readonly principal: string; readonly key: PublicJwk }
+  | {
+      readonly type: 'principal.activate';
+      readonly principal: string;
+      readonly key: PublicJwk;
+      /** The log-in that confirms the person; only in a request that the new key itself signs. */
+      readonly login?: LoginProof;
+      /** May later bring in another key (`key.recover`), and nothing else. Signs too. */
+      readonly recovery?: PublicJwk;
+    }
+  /**
+   * Replaces who may recover this person's key: `threshold` of `people` (ids of others, active now), and a recovery key. Without
+   * `key`, the recovery key stays as it is. `people` may be empty, with `threshold` 0.
+   */
+  | {
+      readonly type: 'recovery.set';
+      readonly principal: string;
+      readonly key?: PublicJwk;
+      readonly people: readonly string[];
+      readonly threshold: number;
+    }
   | { readonly type: 'principal.suspend'; readonly principal: string }
   /** `keys`: thumbprints that survive; every other key of the subject is revoked. */
   | { readonly type: 'principal.resume'; readonly principal: string; readonly keys: readonly string[] }
@@ -151,6 +172,34 @@ type FederationOperation =
       readonly agent: string;
     }
   | { readonly type: 'federation.distrust'; readonly name: string };
+
+/** An ID token whose `nonce` is the thumbprint of the new key, with what it takes to check it: it stays in the log for ever. */
+export interface LoginProof {
+  /** Compact JWS. */
+  readonly token: string;
+  /** The key that signed it. */
+  readonly jwk: OutsideJwk;
+  /** base64url; opens the person's {@link PersonLogin}. */
+  readonly salt: string;
+}
+
+/** Claims by which an IdP can name a person in the log: neither is a name or an address. */
+export type LoginClaim = 'sub' | 'oid';
+
+/** IdPs whose log-ins confirm people. The same name again replaces it; distrusted, the name is dead for ever. */
+type LoginOperation =
+  | {
+      readonly type: 'login.trust';
+      readonly name: string;
+      /** `iss` of the ID tokens. */
+      readonly issuer: string;
+      /** RFC 7638 SHA-256 thumbprints of the keys that the IdP signs with. */
+      readonly keys: readonly string[];
+      /** Our client id there: `aud` of the ID tokens. */
+      readonly audience: string;
+      readonly claim: LoginClaim;
+    }
+  | { readonly type: 'login.distrust'; readonly name: string };
 
 /** `subject` is `principal/<id>` or `agent/<id>`. */
 type KeyOperation =

@@ -9,8 +9,16 @@ import type { UnverifiedSignature, UnverifiedStatement } from './signed.ts';
 export type Actor =
   | { readonly rank: 'admin' }
   | { readonly rank: 'delegate'; readonly key: string; readonly lease: Lease }
-  /** By a request: the key, and whose it is (`principal/<id>` or `agent/<id>`). */
-  | { readonly rank: 'owner'; readonly key: string; readonly subject: string };
+  /**
+   * By a request: the key, and whose it is: `principal/<id>`, `agent/<id>`, `recovery/<principal id>`, or `new` for the key that
+   * the request itself brings in. `lent`: what the lease of whoever wrapped it lists; nothing where an admin did.
+   */
+  | {
+      readonly rank: 'owner';
+      readonly key: string;
+      readonly subject: string;
+      readonly lent: readonly string[];
+    };
 
 /**
  * What a rule works on: the state as it would be, who asks, and where in the log. Nothing written here reaches the
@@ -65,9 +73,14 @@ export class Proposal {
     this.put(`agent/${id}`, { ...before, ...change, version: before.version + 1 });
   }
 
-  /** The key that asks, where it is a person's or an agent's. */
+  /** The key that asks, where it is in the log and a person's or an agent's. */
   get askingKey(): string | null {
-    return this.actor.rank === 'owner' ? this.actor.key : null;
+    return this.actor.rank === 'owner' && this.actor.subject !== 'new' ? this.actor.key : null;
+  }
+
+  /** Every signature of the statement that holds the operation, the primary first. None is verified yet. */
+  get signatures(): readonly UnverifiedSignature[] {
+    return [this.#statement.primary, ...this.#statement.further];
   }
 
   /** Verifies the signature of a key that has a right to sign here. */

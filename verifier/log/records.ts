@@ -1,10 +1,16 @@
 import { hash } from 'node:crypto';
 import type { Json, JsonObject } from '../json.ts';
 import type { PublicJwk } from '../keys.ts';
-import type { ClaimDemand, Lease, OutsideProfile, PersonLogin } from './operations.ts';
+import type { ClaimDemand, Lease, LoginClaim, OutsideProfile, PersonLogin } from './operations.ts';
 
 /** Who did something, by what they may override: a higher rank undoes a lower one's suspension, never the reverse. */
 export type Rank = 'delegate' | 'owner' | 'admin';
+
+/**
+ * By whose word an active person's first key is theirs: a delegate's alone, a sponsor's, a log-in at an IdP that admins trust, an
+ * admin's. `none` before activation.
+ */
+export type Assurance = 'none' | 'delegate' | 'sponsor' | 'login' | 'admin';
 
 /**
  * The world state: map key -> record. Records are never deleted, only marked, so nothing is reused.
@@ -19,6 +25,9 @@ export interface Records {
   readonly [principal: `principal/${string}`]: PrincipalRecord;
   readonly [agent: `agent/${string}`]: AgentRecord;
   readonly [federation: `federation/${string}`]: FederationRecord;
+  readonly [login: `login/${string}`]: LoginRecord;
+  /** `identity/<hash of issuer, claim and value>`: whom a log-in has confirmed. */
+  readonly [identity: `identity/${string}`]: IdentityRecord;
   readonly [group: `group/${string}`]: GroupRecord;
   readonly [slot: `slot/${string}`]: SlotRecord;
   /** `audience/<base64url SHA-256 of the URL>`. */
@@ -67,7 +76,7 @@ interface DomainRecord {
 
 export interface KeyRecord {
   readonly jwk: PublicJwk;
-  /** `admin`, `delegate`, `log`, `principal/<id>` or `agent/<id>`: a key has one subject for ever. */
+  /** `admin`, `delegate`, `log`, `principal/<id>`, `agent/<id>` or `recovery/<principal id>`: a key has one subject for ever. */
   readonly subject: string;
   readonly status: 'active' | 'revoked';
   /** Thumbprint of the person's or agent's key that added it, null where an admin did. */
@@ -93,7 +102,9 @@ export interface PrincipalRecord {
   readonly recoveredSeq: number | null;
   /** Agents of this person that are not revoked. */
   readonly agents: number;
-  readonly assurance: 'none' | 'sponsor' | 'admin';
+  readonly assurance: Assurance;
+  /** Who may bring in another key for this person, beside admins. */
+  readonly recovery: RecoveryRecord | null;
   readonly sponsor: boolean;
   /** Complete list of the groups this person is directly in. */
   readonly groups: readonly string[];
@@ -102,6 +113,7 @@ export interface PrincipalRecord {
   readonly connection: string | null;
   /** E-mail domain. */
   readonly domain: string | null;
+  /** Which log-in may confirm this person; fixed when they are provisioned. */
   readonly login: PersonLogin | null;
 }
 
@@ -144,6 +156,34 @@ export interface FederationRecord {
   readonly claims: Readonly<Record<string, ClaimDemand>>;
   readonly audience: string | null;
   readonly agent: string;
+}
+
+/** Who may recover a person's key. Ended by every recovery, and by a resume that lets a key go. */
+interface RecoveryRecord {
+  /** Thumbprint of the recovery key. */
+  readonly key: string | null;
+  /** Ids of people, ascending. */
+  readonly people: readonly string[];
+  /** How many of them must sign; 0 without people. */
+  readonly threshold: number;
+  /** The person's key that set this, null where activation did: it falls with that key. */
+  readonly setBy: string | null;
+  readonly setSeq: number;
+}
+
+/** An IdP whose log-ins confirm people. */
+export interface LoginRecord {
+  /** A name that was distrusted is never trusted again. */
+  readonly status: 'trusted' | 'distrusted';
+  readonly issuer: string;
+  /** Thumbprints of the IdP's keys. */
+  readonly keys: readonly string[];
+  readonly audience: string;
+  readonly claim: LoginClaim;
+}
+
+interface IdentityRecord {
+  readonly principal: string;
 }
 
 export interface GroupRecord {

@@ -52,7 +52,7 @@ function subjectIsLive(read: Read, subject: string): boolean {
  * Whether what the key `by` did in entry `seq` still stands: neither it nor a key it came from was revoked `since` then.
  * A chain longer than `maxKeyChain` does not stand.
  */
-function deedStands(read: Read, by: string | null, seq: number): boolean {
+export function deedStands(read: Read, by: string | null, seq: number): boolean {
   let thumbprint = by;
   let doneAt = seq;
   for (let links = 0; thumbprint !== null; links += 1) {

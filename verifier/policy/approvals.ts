@@ -7,7 +7,7 @@ type Counts = ReservedContext['approvals'];
 
 /**
  * How many of these people are in each protected group, directly or not. Groups that a delegate may write are left out: whoever
- * holds its key could put an accomplice there.
+ * holds its key could put an accomplice there. So are people whose key stands on a delegate's word alone: it could be anybody's.
  *
  * @param approvers ids of distinct people.
  * @throws {Refusal} `rule_groups_too_many`.
@@ -16,7 +16,9 @@ export function countApprovals(trust: TrustView, approvers: readonly string[]): 
   if (approvers.length === 0) return none;
   const counts = Object.create(null) as Record<string, number>;
   for (const id of approvers) {
-    const groups = closureOf(trust.read, trust.read(`principal/${id}`)?.groups ?? []);
+    const person = trust.read(`principal/${id}`);
+    if (person === undefined || person.assurance === 'delegate') continue;
+    const groups = closureOf(trust.read, person.groups);
     for (const group of groups) {
       if (isProtected(trust, group)) counts[group] = (counts[group] ?? 0) + 1;
     }

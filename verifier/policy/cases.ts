@@ -80,6 +80,7 @@ const defaults: Omit<ReservedContext, 'time'> = {
   depth: 0,
   actors: [],
   approvals: {},
+  assurance: 'admin',
   request: { method: 'GET', path: '/' },
 };
 

@@ -65,8 +65,10 @@ export function createClearance(trust: TrustView): Clearance {
   const ask = (asked: Case, approvals: ReservedContext['approvals']): readonly EngineVerdict[] => {
     const [set, ...before] = setsOf(asked.standing);
     const question = questionFor(set, trust, asked, approvals);
-    const verdicts = [engine.decide(set, question)];
-    for (const each of before) verdicts.push(engine.decide(each, questionFor(each, trust, asked, approvals)));
+    const verdicts = [strongEnough(asked, engine.decide(set, question))];
+    for (const each of before) {
+      verdicts.push(strongEnough(asked, engine.decide(each, questionFor(each, trust, asked, approvals))));
+    }
     const limits = limitsOf(asked).map(({ source, policies }) => narrowOf(set, source, policies));
     if (limits.length > 0) verdicts.push(engine.limits(set, limits, question));
     return verdicts;
@@ -111,6 +113,7 @@ function warm(engine: Engine): void {
     depth: 0,
     actors: [],
     approvals: {},
+    assurance: 'admin',
     time: timeContext(0),
     request,
   } as const;
@@ -130,6 +133,21 @@ interface LimitSource {
   readonly policies: readonly unknown[];
 }
 
+/**
+ * A person whose key stands on a delegate's word alone is allowed only what a permit says is for such people:
+ * `@assurance("delegate")` on one of those that decided.
+ */
+function strongEnough({ parties }: Case, verdict: EngineVerdict): EngineVerdict {
+  if (parties.assurance !== 'delegate' || !verdict.allowed) return verdict;
+  return verdict.reasons.some(({ assurance }) => assurance === 'delegate') ? verdict : tooWeak;
+}
+
+const tooWeak: EngineVerdict = {
+  allowed: false,
+  reasons: [{ layer: 'builtin', policyId: 'assurance_too_low' }],
+  errors: [],
+};
+
 /** Every list of `forbid`s that applies, named by where it comes from; empty ones left out. */
 function limitsOf({ envelope, parties, route }: Case): readonly LimitSource[] {
   const sources: LimitSource[] = envelope.effective.narrow.map((policies, block) => ({
@@ -148,7 +166,7 @@ function limitsOf({ envelope, parties, route }: Case): readonly LimitSource[] {
 function reasonsOf(verdicts: readonly EngineVerdict[]): readonly Reason[] {
   return verdicts.flatMap(({ reasons }) =>
     reasons.map(({ layer, policyId, reason }) => ({
-      layer: layer === 'admin' ? 'admin' : layerOf(policyId),
+      layer: layer === 'limits' ? layerOf(policyId) : layer,
       policy: policyId,
       ...(reason !== undefined && { reason }),
     })),
@@ -171,7 +189,8 @@ function nextOf(asked: Case, reasons: readonly Reason[], groups: readonly string
     return { do: 'approval', groups, account: envelope.root.account, ...hashes };
   }
   const layers = new Set(reasons.map(({ layer }) => layer));
-  if (reasons.length === 0 || layers.has('admin') || layers.has('agent')) return { do: 'ask_admin' };
+  if (reasons.length === 0 || layers.has('admin') || layers.has('builtin') || layers.has('agent'))
+    return { do: 'ask_admin' };
   if (layers.has('api')) return { do: 'none' };
   const { type, id } = asked.resource;
   const detail = { type: 'bulla', actions: [asked.action], resources: [{ type, id }] } as const;

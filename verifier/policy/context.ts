@@ -1,6 +1,7 @@
 import type { CedarValueJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { Refusal } from '../errors.ts';
 import { isPlainObject } from '../json.ts';
+import type { Assurance } from '../log/records.ts';
 import type { LoadedSet } from './engine.ts';
 import { findAction, type RecordType, type Type } from './schema.ts';
 import { makeValue } from './values.ts';
@@ -27,6 +28,8 @@ export interface ReservedContext {
   readonly request: { readonly method: string; readonly path: string };
   /** Distinct people who approved this request, by protected group; a group that is not here counts 0. */
   readonly approvals: Readonly<Record<string, number>>;
+  /** By whose word the people of the chain have their keys, the weakest: `delegate`, `sponsor`, `login` or `admin`. */
+  readonly assurance: Assurance;
 }
 
 /** Names that a route may not fill, and that mean the same in every schema. */
@@ -39,6 +42,7 @@ export const reservedContextNames: ReadonlySet<string> = new Set<keyof ReservedC
   'time',
   'request',
   'approvals',
+  'assurance',
 ]);
 
 type Values = Readonly<Record<string, CedarValueJson>>;

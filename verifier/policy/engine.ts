@@ -30,16 +30,18 @@ export interface Question {
   readonly context: CedarContext;
 }
 
-/** Whose word it was: the published set, or everything that only takes away. */
-export type Layer = 'admin' | 'limits';
+/** Whose word it was: the published set, everything that only takes away, or what the verifier itself forbids. */
+export type Layer = 'admin' | 'limits' | 'builtin';
 
 /** A policy that decided. */
 export interface Reason {
   readonly layer: Layer;
-  /** In the admin set the author's id; in the limits `<source>#<position>`, never what the policy calls itself. */
+  /** In the admin set the author's id; in the limits `<source>#<position>`, never what the policy calls itself; `assurance_too_low`. */
   readonly policyId: string;
   /** The policy's `@reason`: only of the admin layer, whose authors are trusted to be quoted. */
   readonly reason?: string;
+  /** The policy's `@assurance`: only of the admin layer. */
+  readonly assurance?: string;
 }
 
 /**
@@ -276,6 +278,13 @@ function fault(layer: Layer, code: Code, label: Labelled | undefined): Fault {
 }
 
 function reasonOf(layer: Layer, label: Labelled): Reason {
-  const quoted = layer === 'admin' ? label.policy.annotations?.['reason'] : undefined;
-  return { layer, policyId: label.policyId, ...(quoted === undefined ? {} : { reason: quoted }) };
+  const { policyId, policy } = label;
+  if (layer !== 'admin' || policy.annotations === undefined) return { layer, policyId };
+  const { reason, assurance } = policy.annotations;
+  return {
+    layer,
+    policyId,
+    ...(typeof reason === 'string' && { reason }),
+    ...(typeof assurance === 'string' && { assurance }),
+  };
 }

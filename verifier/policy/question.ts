@@ -60,6 +60,7 @@ class Facts implements ReservedContext {
   readonly depth: number;
   readonly actors: readonly string[];
   readonly approvals: ReservedContext['approvals'];
+  readonly assurance: ReservedContext['assurance'];
   readonly #request: PresentedRequest;
   readonly #agent: Parties['agent'];
   readonly #outside: SignedEnvelope['outside'];
@@ -73,6 +74,7 @@ class Facts implements ReservedContext {
     this.depth = envelope.blocks.length;
     this.actors = parties.actors;
     this.approvals = approvals;
+    this.assurance = parties.assurance;
     this.#request = request;
     this.#agent = parties.agent;
     this.#outside = envelope.outside;

@@ -18,6 +18,7 @@ const shapes: Readonly<Record<string, Shape>> = {
   time: { epochSeconds: 'Long', hour: 'Long', minute: 'Long', weekday: 'Long' },
   request: { method: 'String', path: 'String' },
   approvals: 'Counts',
+  assurance: 'String',
 };
 
 /** Attributes that not every request has. */

@@ -6,6 +6,7 @@ const world = createWorld();
 const no = 'rule_not_permitted';
 const yes = 'accepted';
 const other = 'rule_not_owner';
+const unmet = 'rule_recovery_unmet';
 
 /** Columns: an admin; a delegate whose lease lists all that can be listed; a request by alice, by bob, by her robot. */
 const table: readonly (readonly [string, string, string, string, string, string])[] = [
@@ -29,9 +30,12 @@ const table: readonly (readonly [string, string, string, string, string, string]
   ['agent.vouch', yes, no, no, no, no],
   ['federation.trust', yes, no, no, no, no],
   ['federation.distrust', yes, no, no, no, no],
+  ['login.trust', yes, no, no, no, no],
+  ['login.distrust', yes, no, no, no, no],
+  ['recovery.set', no, no, yes, other, other],
   ['key.add', yes, no, yes, other, other],
   ['key.rotate', no, no, yes, no, no],
-  ['key.recover', yes, no, no, no, no],
+  ['key.recover', yes, no, unmet, unmet, unmet],
   ['key.revoke', yes, yes, yes, other, other],
   ['group.create', yes, no, no, no, no],
   ['group.delete', yes, no, no, no, no],

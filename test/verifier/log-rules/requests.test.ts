@@ -102,13 +102,15 @@ describe('activation', () => {
     const { ledger, alice } = createWorld();
     expect(ledger.read(`principal/${alice.id}`)).toMatchObject({ status: 'active', assurance: 'admin' });
   });
-  test('by the new key itself and the delegate is refused', () => {
-    const { ledger, carol, eve } = createWorld();
+  test('by the new key itself and a delegate whose lease does not say so, or an admin, is refused', () => {
+    const { ledger, carol } = createWorld();
+    const eve = ledger.grant({ operations: ['request.relay', 'principal.provision'] });
     const key = newSigner();
     const op: Operation = { type: 'principal.activate', principal: carol.id, key: key.publicKey.jwk };
     expect(ledger.codeOf(ledger.sign({ op }, eve, [key]))).toBe('rule_not_permitted');
     const request = ledger.signRequest(op, `principal/${carol.id}`, key);
-    expect(ledger.codeOf(ledger.sign({ request }, eve))).toBe('rule_key_not_live');
+    expect(ledger.codeOf(ledger.sign({ request }, eve))).toBe('rule_not_sponsor');
+    expect(ledger.codeOf(ledger.sign({ request }))).toBe('rule_not_sponsor');
   });
   test('by a suspended sponsor is refused', () => {
     const { ledger, carol, sam, eve } = createWorld();

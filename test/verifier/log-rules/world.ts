@@ -28,6 +28,7 @@ export function createWorld(): World {
   for (const group of ['staff', 'crew']) ledger.group(group);
   ledger.group('board', { protected: true });
   ledger.trustDomain();
+  ledger.trustLogin();
   const eve = ledger.grant({
     operations: [...leasable],
     groups: ['staff'],
@@ -106,6 +107,20 @@ export const samples: {
       agent: robot.id,
     }),
   'federation.distrust': ({ robot }) => aboutAgent(robot, { type: 'federation.distrust', name: 'build' }),
+  'login.trust': ({ alice }) =>
+    about(alice, {
+      type: 'login.trust',
+      name: 'fresh',
+      issuer: 'https://idp.example',
+      keys: [hash('k')],
+      audience: 'bulla',
+      claim: 'sub',
+    }),
+  'login.distrust': ({ alice }) => about(alice, { type: 'login.distrust', name: 'staff' }),
+  'recovery.set': ({ alice }) => ({
+    ...withKey((key) => ({ type: 'recovery.set', principal: alice.id, key, people: [], threshold: 0 })),
+    subject: `principal/${alice.id}`,
+  }),
   'key.add': ({ alice }) => ({
     ...withKey((key) => ({ type: 'key.add', subject: `principal/${alice.id}`, key })),
     subject: `principal/${alice.id}`,

@@ -74,6 +74,7 @@ const reserved = {
   time: timeContext(0),
   request: { method: 'GET', path: '/' },
   approvals: {},
+  assurance: 'admin',
 } as const;
 const alice: Principal = {
   type: 'User',

@@ -1,5 +1,5 @@
 import { Refusal } from '../../errors.ts';
-import { closureOf, requireWritableGroup } from '../groups.ts';
+import { closureOf, reachesProtected, requireWritableGroup } from '../groups.ts';
 import type { Proposal } from '../proposal.ts';
 import { requireManaged } from './connection.ts';
 import { groupOf, principalOf } from './known.ts';
@@ -21,6 +21,7 @@ export const groupRules: Rules<'group.create' | 'group.delete' | 'member.add' | 
   'member.add': (proposal, op) => {
     groupOf(proposal, op.group);
     requireWritable(proposal, op.group, op.member);
+    requireConfirmed(proposal, op.group, op.member);
     change(proposal, op.member, (groups) => {
       if (groups.includes(op.group)) throw new Refusal('rule_member_known', 'already in this group');
       return [...groups, op.group].sort();
@@ -48,6 +49,19 @@ function requireWritable(proposal: Proposal, group: string, member: string): voi
   }
   requireManaged(proposal, principalOf(proposal, member.slice('principal/'.length)));
   requireWritableGroup(proposal.read, group, actor.lease.groups);
+}
+
+/** Whom a delegate made up, or let in on its own word, is in no protected group: it may be anybody. */
+function requireConfirmed(proposal: Proposal, group: string, member: string): void {
+  if (!member.startsWith('principal/')) return;
+  const { assurance, connection } = principalOf(proposal, member.slice('principal/'.length));
+  const unconfirmed = assurance === 'delegate' || (assurance === 'none' && connection !== null);
+  if (unconfirmed && reachesProtected(proposal.read, [group])) {
+    throw new Refusal(
+      'rule_not_confirmed',
+      'group is protected, and nobody but a delegate has spoken for the person',
+    );
+  }
 }
 
 /** Rewrites the groups that a member is directly in. Does not touch `version`: directories write these all day. */

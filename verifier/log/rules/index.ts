@@ -2,14 +2,17 @@ import type { Operations, OperationType } from '../operation-formats.ts';
 import type { Operation } from '../operations.ts';
 import type { Proposal } from '../proposal.ts';
 import { accountRules } from './account.ts';
+import { activationRules } from './activation.ts';
 import { agentRules } from './agent.ts';
 import { authorityRules } from './authority.ts';
 import { domainRules } from './domain.ts';
 import { federationRules } from './federation.ts';
 import { groupRules } from './group.ts';
 import { keyRules } from './key.ts';
+import { loginRules } from './login.ts';
 import { policyRules } from './policy.ts';
 import { principalRules } from './principal.ts';
+import { recoveryRules } from './recovery.ts';
 import type { Rules } from './rule.ts';
 
 const rules: Rules<OperationType> = {
@@ -18,7 +21,10 @@ const rules: Rules<OperationType> = {
   ...domainRules,
   ...principalRules,
   ...agentRules,
+  ...activationRules,
+  ...recoveryRules,
   ...federationRules,
+  ...loginRules,
   ...keyRules,
   ...groupRules,
   ...policyRules,

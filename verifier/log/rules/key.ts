@@ -4,10 +4,11 @@ import type { KeyRecord } from '../records.ts';
 import { requireAgent } from './agent.ts';
 import { requireReachedSubject } from './connection.ts';
 import { principalOf } from './known.ts';
+import { dropRecovery } from './recovery.ts';
 import type { Rules } from './rule.ts';
-import { addKey, keepKeys, markRevoked } from './subject-keys.ts';
+import { addKey, markRevoked } from './subject-keys.ts';
 
-export const keyRules: Rules<'key.add' | 'key.rotate' | 'key.recover' | 'key.revoke'> = {
+export const keyRules: Rules<'key.add' | 'key.rotate' | 'key.revoke'> = {
   'key.add': (proposal, op) => {
     const subject = subjectOf(proposal, op.subject);
     requireSelfOrOwner(proposal, op.subject);
@@ -31,19 +32,6 @@ export const keyRules: Rules<'key.add' | 'key.rotate' | 'key.recover' | 'key.rev
     );
   },
 
-  'key.recover': (proposal, op) => {
-    const person = principalOf(proposal, op.principal);
-    if ((person.status !== 'active' && person.status !== 'suspended') || person.assurance === 'none') {
-      throw new Refusal('rule_status', 'person is neither active nor suspended, or was never activated');
-    }
-    const none = keepKeys(proposal, person.keys, []);
-    proposal.putPrincipal(op.principal, person, {
-      keys: addKey(proposal, none, op.key, `principal/${op.principal}`),
-      epoch: person.epoch + 1,
-      recoveredSeq: proposal.seq,
-    });
-  },
-
   'key.revoke': (proposal, op) => {
     const key = subjectKeyOf(proposal, op.key);
     requireReachedSubject(proposal, key.subject);
@@ -53,7 +41,7 @@ export const keyRules: Rules<'key.add' | 'key.rotate' | 'key.recover' | 'key.rev
     }
     const further = since !== undefined && (key.revokedSince === null || since < key.revokedSince);
     if (key.status === 'revoked' && !further) throw new Refusal('rule_key_revoked', 'key was revoked');
-    if (proposal.askingKey !== op.key) requireSelfOrOwner(proposal, key.subject);
+    if (proposal.askingKey !== op.key) requireSelfOrOwner(proposal, ownSubject(key.subject));
     markRevoked(proposal, op.key, further ? since : null);
     dropKey(proposal, key.subject, op.key);
   },
@@ -108,5 +96,11 @@ function dropKey(proposal: Proposal, subject: string, thumbprint: string): void 
     return;
   }
   const person = principalOf(proposal, id);
-  proposal.putPrincipal(id, person, { keys: without(person.keys) });
+  const recovery = dropRecovery(proposal, person, thumbprint);
+  proposal.putPrincipal(id, person, { keys: without(person.keys), recovery });
+}
+
+/** A recovery key is the person's. */
+function ownSubject(subject: string): string {
+  return subject.startsWith('recovery/') ? `principal/${subject.slice('recovery/'.length)}` : subject;
 }

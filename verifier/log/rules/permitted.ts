@@ -20,12 +20,13 @@ export const permitted: Readonly<Record<OperationType, readonly Rank[]>> = {
   'domain.trust': ['admin'],
   'domain.distrust': ['admin'],
   'principal.provision': ['admin', 'delegate'],
-  /** By request: of a sponsor. */
+  /** By request: of a sponsor, or of the new key with a log-in. */
   'principal.activate': ['admin', 'owner'],
   'principal.update': ['admin', 'delegate'],
   'principal.suspend': ['admin', 'delegate'],
   'principal.resume': ['admin', 'delegate'],
   'principal.deprovision': ['admin', 'delegate'],
+  'recovery.set': ['owner'],
   'agent.register': ['admin', 'owner'],
   'agent.limit': ['admin', 'owner'],
   'agent.suspend': ['admin', 'owner', 'delegate'],
@@ -34,9 +35,12 @@ export const permitted: Readonly<Record<OperationType, readonly Rank[]>> = {
   'agent.vouch': ['admin'],
   'federation.trust': ['admin'],
   'federation.distrust': ['admin'],
+  'login.trust': ['admin'],
+  'login.distrust': ['admin'],
   'key.add': ['admin', 'owner'],
   'key.rotate': ['owner'],
-  'key.recover': ['admin'],
+  /** By request: of the recovery key, or of enough of the people named. */
+  'key.recover': ['admin', 'owner'],
   'key.revoke': ['admin', 'owner', 'delegate'],
   'group.create': ['admin'],
   'group.delete': ['admin'],
@@ -50,10 +54,14 @@ export const permitted: Readonly<Record<OperationType, readonly Rank[]>> = {
   'capability.revoke': ['admin', 'delegate'],
 };
 
-/** What a lease may list: the operations above that a delegate may sign, minting, and wrapping requests. */
+/**
+ * What a lease may list: the operations above that a delegate may sign, minting, wrapping requests, and `principal.activate`: wrapping
+ * activations on nobody's word but its own, of assurance `delegate`.
+ */
 export const leasable: ReadonlySet<string> = new Set([
   'capability.mint',
   'request.relay',
+  'principal.activate',
   ...Object.entries(permitted)
     .filter(([, actors]) => actors.includes('delegate'))
     .map(([type]) => type),

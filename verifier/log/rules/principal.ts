@@ -5,17 +5,17 @@ import { principalIdOf } from '../entry.ts';
 import { closureOf, requireWritableGroup } from '../groups.ts';
 import type { Proposal } from '../proposal.ts';
 import type { PrincipalRecord } from '../records.ts';
-import { livePrincipal } from '../standing.ts';
 import { requireManaged, requireReached } from './connection.ts';
 import { requireDomain } from './domain.ts';
 import { groupOf, principalOf } from './known.ts';
+import { requireTrustedLogin } from './login.ts';
+import { endRecovery, recoveryAfter } from './recovery.ts';
 import type { Rules } from './rule.ts';
-import { addKey, keepKeys } from './subject-keys.ts';
+import { keepKeys } from './subject-keys.ts';
 import { addSuspension, endSuspensions } from './suspension.ts';
 
 export const principalRules: Rules<
   | 'principal.provision'
-  | 'principal.activate'
   | 'principal.update'
   | 'principal.suspend'
   | 'principal.resume'
@@ -29,6 +29,7 @@ export const principalRules: Rules<
     }
     closureOf(proposal.read, op.groups);
     requireAttributes(op.attributes);
+    if (op.login !== undefined) requireTrustedLogin(proposal, op.login.trust);
     requireListed(proposal, {}, op.attributes);
     if (actor.rank === 'delegate' && op.sponsor) {
       throw new Refusal('rule_not_permitted', 'a delegate cannot make a sponsor');
@@ -44,6 +45,7 @@ export const principalRules: Rules<
       recoveredSeq: null,
       agents: 0,
       assurance: 'none',
+      recovery: null,
       sponsor: op.sponsor,
       groups: [...op.groups].sort(),
       attributes: op.attributes,
@@ -63,20 +65,6 @@ export const principalRules: Rules<
     const { attributes, domain = person.domain } = op;
     // Leaves `version` alone: directories write these all day, and no request in flight depends on them.
     proposal.put(`principal/${op.principal}`, { ...person, attributes, domain });
-  },
-
-  'principal.activate': (proposal, op) => {
-    const { actor } = proposal;
-    const person = principalOf(proposal, op.principal);
-    if (person.status !== 'pending') throw new Refusal('rule_status', 'person is not pending');
-    if (actor.rank === 'owner') requireSponsor(proposal, actor.subject);
-    const keys = addKey(proposal, [], op.key, `principal/${op.principal}`);
-    proposal.putPrincipal(op.principal, person, {
-      status: 'active',
-      epoch: person.epoch + 1,
-      keys,
-      assurance: actor.rank === 'owner' ? 'sponsor' : 'admin',
-    });
   },
 
   'principal.suspend': (proposal, op) => {
@@ -100,6 +88,7 @@ export const principalRules: Rules<
       status: left.suspensions.length > 0 ? 'suspended' : statusBefore(person),
       epoch: person.epoch + 1,
       keys: keepKeys(proposal, person.keys, op.keys),
+      recovery: recoveryAfter(proposal, person, op.keys),
     });
   },
 
@@ -111,6 +100,7 @@ export const principalRules: Rules<
       status: 'deprovisioned',
       epoch: person.epoch + 1,
       keys: keepKeys(proposal, person.keys, []),
+      recovery: endRecovery(proposal, person),
     });
   },
 };
@@ -134,13 +124,6 @@ function requireListed(proposal: Proposal, before: JsonObject, after: JsonObject
 function own(attributes: JsonObject, name: string): string | undefined {
   const value = Object.hasOwn(attributes, name) ? attributes[name] : undefined;
   return value === undefined ? undefined : canonicalJson(value);
-}
-
-function requireSponsor(proposal: Proposal, subject: string): void {
-  const id = subject.startsWith('principal/') ? subject.slice('principal/'.length) : '';
-  if (livePrincipal(proposal.read, id)?.sponsor !== true) {
-    throw new Refusal('rule_not_sponsor', 'activation is signed by neither an admin nor a sponsor');
-  }
 }
 
 const attributeName = /^[A-Za-z][A-Za-z0-9_]{0,62}$/u;
