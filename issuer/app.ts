@@ -5,6 +5,7 @@ import type { IssuerConfig } from './config.ts';
 import { IssuerRefusal } from './errors.ts';
 import { checkHealth } from './health.ts';
 import { problemOf, problemResponse } from './http/problem.ts';
+import { addKeyRoutes } from './log/key-routes.ts';
 import { addLogRoutes } from './log/routes.ts';
 import { closeStreams } from './log/stream.ts';
 import { addOauthRoutes } from './oauth/routes.ts';
@@ -74,6 +75,7 @@ function createApp(config: IssuerConfig, accounts: ReadonlyMap<string, Account>,
   });
   addOauthRoutes(app, find, createNonces({ now: ports.now }));
   addLogRoutes(app, find, config);
+  addKeyRoutes(app, find);
   app.get('/healthz', async (c) => {
     const health = await checkHealth(accounts.values(), config.maxCheckpointAgeSeconds);
     c.header('Cache-Control', 'no-store');

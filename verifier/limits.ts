@@ -84,6 +84,8 @@ export const limits = {
   maxKeyChain: 16,
   /** Resume and recover rewrite every key of their subject. */
   maxKeysPerSubject: 16,
+  /** An answer about `maxKeysPerSubject` keys, each at the end of a chain, with its proofs. */
+  maxKeyAnswerBytes: 1_048_576,
   /** One stolen key cannot fill the log with agents. */
   maxAgentsPerOwner: 64,
   maxAttributes: 32,

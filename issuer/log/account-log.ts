@@ -221,6 +221,22 @@ export class AccountLog {
     return (await this.#options.project?.(changes, this.#options.store)) ?? [];
   }
 
+  /**
+   * Runs `work` while the newest checkpoint covers exactly the world, so that what it proves leads to that checkpoint.
+   *
+   * @throws {IssuerRefusal} `store_unavailable` where no such checkpoint can be signed now.
+   */
+  async covered<T>(work: (checkpoint: StoredCheckpoint) => T): Promise<T> {
+    return this.#turns.run(async () => {
+      await this.#catchUp();
+      if (this.checkpoint?.size !== this.world.size) await this.#checkpointNow();
+      const { checkpoint } = this;
+      if (checkpoint?.size !== this.world.size)
+        throw new IssuerRefusal('store_unavailable', 'no checkpoint of the newest entry could be signed');
+      return work(checkpoint);
+    });
+  }
+
   /** Takes in what other processes appended, and signs the newest checkpoint anew. Never throws; see `checkpointFailure`. */
   async tick(): Promise<void> {
     if (this.#ticking) return;

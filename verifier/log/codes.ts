@@ -18,6 +18,12 @@ export const logCodes = {
   consistency_invalid: { status: 400, meaning: 'consistency proof does not lead to both roots' },
   state_proof_invalid: { status: 400, meaning: 'state proof does not lead to the root' },
   state_proof_too_long: { status: 400, meaning: 'state proof has over `maxStateProofSiblings` siblings' },
+  key_answer_invalid: { status: 400, meaning: 'answer about keys is not of its exact form' },
+  key_answer_elsewhere: {
+    status: 409,
+    meaning: 'answer about keys is under another checkpoint than the trusted one: ask again',
+  },
+  key_answer_incomplete: { status: 400, meaning: 'answer about keys lacks a record that it rests on' },
   tile_name_invalid: { status: 404, meaning: 'path does not name a tile' },
   tile_unknown: { status: 404, meaning: 'log has no such tile at this size' },
   tile_malformed: { status: 400, meaning: 'entry bundle is cut, or of another width' },

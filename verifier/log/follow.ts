@@ -1,6 +1,7 @@
 import { encodeBase64url } from '../base64url.ts';
 import { type Code, Refusal } from '../errors.ts';
 import { type Ports, systemPorts } from '../ports.ts';
+import type { VerifiedCheckpoint } from './checkpoint.ts';
 import { Following } from './following.ts';
 import { readLock } from './lock.ts';
 import { Pace, Slice } from './pace.ts';
@@ -61,6 +62,8 @@ export interface Follower {
    */
   readonly ready: Promise<void>;
   readonly halted: Refusal | undefined;
+  /** The newest checkpoint whose leaves were all applied here, both roots recomputed; undefined before the first. */
+  readonly checkpoint: VerifiedCheckpoint | undefined;
   /** Idempotent. */
   start(): void;
   /** Ends the background work. The view stays, and ages. */
@@ -136,6 +139,10 @@ class LogFollower implements Follower {
 
   get #pollSeconds(): number {
     return this.#options.pollSeconds ?? 1;
+  }
+
+  get checkpoint(): VerifiedCheckpoint | undefined {
+    return this.#following.applied;
   }
 
   get halted(): Refusal | undefined {

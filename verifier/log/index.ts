@@ -31,6 +31,13 @@ export {
 } from './entry.ts';
 export { type Alarm, createFollower, type Follower, type FollowerOptions } from './follow.ts';
 export { groupsOf } from './groups.ts';
+export {
+  createKeyAnswer,
+  type KeyAnswer,
+  type ProvenRecord,
+  verifyKeyAnswer,
+} from './key-answer.ts';
+export { type KeyFacts, type KeyQuestion, keyFacts, type PersonKeys, personKeys } from './key-facts.ts';
 export { formatLock, type Lock, parseLock, raiseLock, readLock } from './lock.ts';
 export { checkLogin, identityKey, type LoginDemands, type LoginIdentity, loginHash } from './login.ts';
 export {

@@ -4,7 +4,7 @@ import { apply, type Change, type Position } from './apply.ts';
 import { leafHash } from './entry.ts';
 import { CompactRange, hashLeaf, type NodeWriter } from './merkle.ts';
 import type { Read, Records } from './records.ts';
-import { StateMap } from './state-map.ts';
+import { StateMap, type StateProof } from './state-map.ts';
 
 /** What became of one leaf. Exactly one of `change` and `refusal` is there. */
 export interface Appended {
@@ -77,6 +77,11 @@ export class World {
 
   stateRoot(): Buffer {
     return this.#state.root();
+  }
+
+  /** What proves under {@link stateRoot} that a key has its value, or none. @throws {Refusal} `state_proof_too_long`. */
+  prove(key: string): StateProof {
+    return this.#state.prove(key);
   }
 
   /** Begins a change; any number of drafts may be begun, and one of them committed. */
