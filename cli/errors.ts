@@ -58,6 +58,8 @@ export const cliCodes = {
     exit: 'refused',
     meaning: 'the trust log has no such person, agent, group, key, lease or audience',
   },
+  key_differs: { exit: 'no', meaning: 'the person has no key in force that is the one given' },
+  name_taken: { exit: 'refused', meaning: 'this home calls another person of the account by this name' },
   request_impossible: {
     exit: 'refused',
     meaning: 'this home has no person in the account, or people cannot ask for this at all',

@@ -43,7 +43,7 @@ interface HomeFile {
  *
  *     home.json            accounts, their URLs and read tokens
  *     keys/<name>.json     key files (key-file.ts)
- *     log/<account>/       followed copy of the log, `bulla.lock`, what the issuer acknowledged
+ *     log/<account>/       names given to people, followed copy of the log, `bulla.lock`, what the issuer acknowledged
  */
 export class Home {
   readonly folder: string;

@@ -10,6 +10,7 @@ import { registerLog } from './commands/log.ts';
 import { registerMe } from './commands/me.ts';
 import { registerNarrow } from './commands/narrow.ts';
 import { registerOwnAgents } from './commands/own-agent.ts';
+import { registerOwnKeys } from './commands/own-key.ts';
 import { registerPin } from './commands/pin.ts';
 import { registerPolicy } from './commands/policy.ts';
 import { registerRestrict } from './commands/restrict.ts';
@@ -56,6 +57,7 @@ const registrations: readonly ((program: BullaCommand) => void)[] = [
   registerAdmin,
   registerMe,
   registerOwnAgents,
+  registerOwnKeys,
   registerPolicy,
   registerRestrict,
   registerStop,

@@ -41,6 +41,67 @@ const refused = async (person: Person, ...argv: readonly string[]): Promise<stri
 const statusOf = async (agent: unknown): Promise<unknown> =>
   (await desk.json('admin', 'agent', 'show', String(agent)))['status'];
 
+describe('whose key is whose', () => {
+  const wordsOf = async (person: Person): Promise<string> => String((await as(person, 'me'))['fingerprint']);
+
+  test('is shown in words that anybody who follows the log sees alike', async () => {
+    const { keys, status } = await as(bob, 'key', 'show', alice.id);
+    expect({ status, keys }).toMatchObject({
+      status: 'active',
+      keys: [{ thumbprint: alice.key, live: true, fingerprint: await wordsOf(alice) }],
+    });
+    expect(await as(bob, 'key', 'show', alice.key)).toMatchObject({ person: alice.id, live: true });
+  });
+  test.each([
+    ['the words', async () => wordsOf(alice)],
+    [
+      'the words in capitals and with commas',
+      async () => (await wordsOf(alice)).toUpperCase().replaceAll(' ', ', '),
+    ],
+    ['four letters of each word', async () => (await wordsOf(alice)).replaceAll(/([a-z]{4})[a-z]+/gu, '$1')],
+    ['the thumbprint', async () => alice.key],
+    ['the key file', async () => `${alice.home}/keys/me.json`],
+  ])('is checked by %s', async (_, claim) => {
+    expect(await as(bob, 'key', 'verify', alice.id, await claim())).toMatchObject({
+      verified: true,
+      key: alice.key,
+    });
+  });
+  test.each([
+    ["another person's words", async () => wordsOf(bob), '7 key_differs'],
+    ["another person's thumbprint", async () => bob.key, '7 key_differs'],
+    [
+      'the words in another order',
+      async () => (await wordsOf(alice)).split(' ').toReversed().join(' '),
+      '7 key_differs',
+    ],
+    ['eleven words', async () => (await wordsOf(alice)).split(' ').slice(1).join(' '), '2 argument_invalid'],
+  ])('is denied for %s', async (_, claim, code) => {
+    expect(await refused(bob, 'key', 'verify', alice.id, await claim())).toBe(code);
+  });
+  test('is remembered under a name, which no other person gets', async () => {
+    await as(bob, 'key', 'verify', alice.id, alice.key, '--as', 'alice');
+    expect(await as(bob, 'key', 'show', 'alice')).toMatchObject({ principal: alice.id, name: 'alice' });
+    expect(await refused(bob, 'key', 'verify', bob.id, bob.key, '--as', 'alice')).toBe('3 name_taken');
+    expect(await refused(alice, 'key', 'show', 'alice')).toBe('2 argument_invalid');
+  });
+  test('is denied for a key that ended when its owner replaced it, and their commands go on with the new one', async () => {
+    const carol = await activated();
+    const { key } = await as(carol, 'key', 'rotate', '--new', 'me-2');
+    expect(await refused(bob, 'key', 'verify', carol.id, carol.key)).toBe('7 key_differs');
+    expect(await as(bob, 'key', 'verify', carol.id, String(key))).toMatchObject({ verified: true });
+    expect(await as(carol, 'key', 'rotate', '--new', 'me-2')).toEqual({ key });
+    await as(carol, 'agent', 'add', '--keyless');
+    await as(carol, 'key', 'revoke', String(key));
+    expect(await refused(carol, 'agent', 'add', '--keyless')).toBe('3 issuer_refused rule_key_not_live');
+  });
+  test('is denied while the person is suspended', async () => {
+    const dave = await activated();
+    await desk.json('suspend', dave.id);
+    expect(await refused(bob, 'key', 'verify', dave.id, dave.key)).toBe('7 key_differs');
+  });
+});
+
 describe('a person, by requests that their own key signs', () => {
   test('sees who they are, and their key in words', async () => {
     const { id, key, fingerprint } = await as(alice, 'me');

@@ -83,7 +83,8 @@ export function verifyKeyAnswer(
     claimed.size === trusted.size &&
     claimed.root.equals(trusted.root) &&
     claimed.state.equals(trusted.state);
-  if (!same) throw new Refusal('key_answer_elsewhere', 'answer is under another checkpoint than the trusted one');
+  if (!same)
+    throw new Refusal('key_answer_elsewhere', 'answer is under another checkpoint than the trusted one');
   const proven = new Map<string, Json>();
   for (const { key, value, proof } of records) {
     if (proven.has(key)) throw invalid('a record is repeated');
@@ -100,7 +101,8 @@ function answered(read: Read, question: KeyQuestion): KeyFacts | PersonKeys {
 function readProven(proven: ReadonlyMap<string, Json>): Read {
   return <K extends keyof Records>(key: K) => {
     const value = proven.get(key);
-    if (value === undefined) throw new Refusal('key_answer_incomplete', 'answer lacks a record that it rests on');
+    if (value === undefined)
+      throw new Refusal('key_answer_incomplete', 'answer lacks a record that it rests on');
     // Under a root that rules made, the value of a key is its record.
     return (value ?? undefined) as (Records[K] & Json) | undefined;
   };
@@ -121,7 +123,10 @@ interface ParsedRecord {
   readonly proof: StateProof;
 }
 
-function parse(answer: Uint8Array): { readonly checkpoint: string; readonly records: readonly ParsedRecord[] } {
+function parse(answer: Uint8Array): {
+  readonly checkpoint: string;
+  readonly records: readonly ParsedRecord[];
+} {
   if (answer.length > limits.maxKeyAnswerBytes) throw invalid('answer is too large');
   const { account, checkpoint, records, ...rest } = object(answer);
   if (typeof account !== 'string' || typeof checkpoint !== 'string' || !Array.isArray(records)) {
@@ -142,7 +147,8 @@ function object(answer: Uint8Array): JsonObject {
 function parseRecord(record: Json): ParsedRecord {
   if (!isJsonObject(record)) throw invalid('a record is not an object');
   const { key, value, proof } = record;
-  if (typeof key !== 'string' || value === undefined || !isJsonObject(proof)) throw invalid('a record is malformed');
+  if (typeof key !== 'string' || value === undefined || !isJsonObject(proof))
+    throw invalid('a record is malformed');
   const { siblings, other } = proof;
   if (!Array.isArray(siblings)) throw invalid('a proof has no siblings');
   if (siblings.length > limits.maxStateProofSiblings)
