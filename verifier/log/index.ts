@@ -38,6 +38,7 @@ export {
   verifyKeyAnswer,
 } from './key-answer.ts';
 export { type KeyFacts, type KeyQuestion, keyFacts, type PersonKeys, personKeys } from './key-facts.ts';
+export { type Leaving, type LeavingAgent, leavingOf } from './leaving.ts';
 export { formatLock, type Lock, parseLock, raiseLock, readLock } from './lock.ts';
 export { checkLogin, identityKey, type LoginDemands, type LoginIdentity, loginHash } from './login.ts';
 export {
@@ -74,6 +75,7 @@ export {
   revokedKey,
 } from './records.ts';
 export { leasable, permitted } from './rules/permitted.ts';
+export { suspensionSource } from './rules/suspension.ts';
 export { cosign } from './signed.ts';
 export {
   adminIsLive,

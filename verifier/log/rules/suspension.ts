@@ -1,4 +1,5 @@
 import { Refusal } from '../../errors.ts';
+import type { Lease } from '../operations.ts';
 import type { Actor } from '../proposal.ts';
 import type { Rank } from '../records.ts';
 
@@ -8,11 +9,18 @@ export interface Suspended {
   readonly suspendedBy: Rank | null;
 }
 
-/** Under which name this actor suspends: keys of one connection are one source, so that a new key can end what the old one began. */
-export function sourceOf(actor: Actor): string {
-  if (actor.rank !== 'delegate') return actor.rank;
-  const { connection } = actor.lease;
-  return connection === undefined ? `delegate/${actor.key}` : `connection/${connection}`;
+/**
+ * Under which name the suspensions of a delegate stand in `suspensions`. Keys of one connection are one source, so that a new
+ * key can end what the old one began.
+ *
+ * @param key thumbprint.
+ */
+export function suspensionSource(lease: Pick<Lease, 'connection'>, key: string): string {
+  return lease.connection === undefined ? `delegate/${key}` : `connection/${lease.connection}`;
+}
+
+function sourceOf(actor: Actor): string {
+  return actor.rank === 'delegate' ? suspensionSource(actor.lease, actor.key) : actor.rank;
 }
 
 /** With the actor's suspension. @throws {Refusal} `rule_status` where it holds already. */
