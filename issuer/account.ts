@@ -1,5 +1,6 @@
 import type { Signer } from '@bulla/verifier';
 import { createEngine, type Engine } from '@bulla/verifier/policy';
+import { openUsersApi, type UsersApi } from './api/users-api.ts';
 import type { AccountConfig, IssuerConfig } from './config.ts';
 import { ConfigError, IssuerRefusal } from './errors.ts';
 import { KeySets } from './federation/key-sets.ts';
@@ -34,6 +35,8 @@ export interface Account {
   readonly connections: ReadonlyMap<string, Connection>;
   readonly people: People;
   readonly groups: Groups;
+  /** Where the configuration has one. */
+  readonly usersApi: UsersApi | undefined;
   readonly ports: IssuerPorts;
 }
 
@@ -87,6 +90,7 @@ export async function openAccount(
     connections,
     people: new People({ log, store: accountStore, ports }),
     groups: new Groups({ log, store: accountStore, ports }),
+    usersApi: config.usersApi && openUsersApi(config.usersApi, ports),
     ports,
   };
 }

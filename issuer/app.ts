@@ -1,6 +1,7 @@
 import { createNonces } from '@bulla/verifier';
 import { type Context, Hono } from 'hono';
 import { type Account, openAccount } from './account.ts';
+import { addUsersApiRoutes } from './api/routes.ts';
 import type { IssuerConfig } from './config.ts';
 import { IssuerRefusal } from './errors.ts';
 import { checkHealth } from './health.ts';
@@ -76,6 +77,7 @@ function createApp(config: IssuerConfig, accounts: ReadonlyMap<string, Account>,
   addOauthRoutes(app, find, createNonces({ now: ports.now }));
   addLogRoutes(app, find, config);
   addKeyRoutes(app, find);
+  addUsersApiRoutes(app, find, config.publicUrl);
   app.get('/healthz', async (c) => {
     const health = await checkHealth(accounts.values(), config.maxCheckpointAgeSeconds);
     c.header('Cache-Control', 'no-store');

@@ -156,6 +156,17 @@ export const issuerCodes = {
     meaning: 'mint lease is missing, has ended or is about to',
   },
   mint_self_check: { status: 500, oauth: 'server_error', meaning: 'envelope just minted did not verify' },
+
+  // Users API
+  api_token_wrong: { status: 401, meaning: 'access token of the Users API is missing, unknown or expired' },
+  scope_insufficient: { status: 403, meaning: 'access token lacks the scope that this call needs' },
+  target_unknown: { status: 404, meaning: 'no such person, agent or key' },
+  cursor_invalid: {
+    status: 400,
+    meaning: 'cursor is malformed, or belongs to another account, client or query',
+  },
+  idempotency_key_invalid: { status: 400, meaning: '`Idempotency-Key` is not 1 to 128 visible characters' },
+  idempotency_key_reused: { status: 422, meaning: '`Idempotency-Key` was used for another call' },
 } as const;
 
 export type IssuerCode = keyof typeof issuerCodes;

@@ -47,7 +47,9 @@ export function problemResponse(c: Context, error: unknown): Response {
     ...problem.details,
   };
   if (problem.status === 401) c.header('WWW-Authenticate', 'Bearer');
-  if (problem.status === 429) c.header('Retry-After', '1');
+  if (problem.status === 429) {
+    c.header('Retry-After', String(problem.details['retryAfterSeconds'] ?? 1));
+  }
   c.header('Cache-Control', 'no-store');
   return c.body(JSON.stringify(body), problem.status as ContentfulStatusCode, {
     'Content-Type': 'application/problem+json',

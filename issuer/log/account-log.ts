@@ -23,6 +23,7 @@ import { CheckpointSigner } from './checkpoints.ts';
 import { requireDocuments } from './documents.ts';
 import { draftPlan, type MakePlan, type Written } from './plan.ts';
 import { appendStored, replay } from './replay.ts';
+import { Roster } from './roster.ts';
 import { Turns } from './turns.ts';
 
 export interface AccountLogOptions {
@@ -66,6 +67,7 @@ export class AccountLog {
   readonly account: string;
   readonly world: World;
   readonly nodes: TreeNodes;
+  readonly roster: Roster;
   readonly #options: AccountLogOptions;
   readonly #checkpoints: CheckpointSigner;
   readonly #turns = new Turns();
@@ -75,11 +77,16 @@ export class AccountLog {
   /** A tick waits for its turn: a slow disk must not pile them up. */
   #ticking = false;
 
-  private constructor(options: AccountLogOptions, world: World, nodes: TreeNodes, stored?: StoredCheckpoint) {
+  private constructor(
+    options: AccountLogOptions,
+    { world, nodes, roster }: { world: World; nodes: TreeNodes; roster: Roster },
+    stored?: StoredCheckpoint,
+  ) {
     this.account = options.store.account;
     this.#options = options;
     this.world = world;
     this.nodes = nodes;
+    this.roster = roster;
     this.#checkpoints = new CheckpointSigner({ ...options, world, stored });
   }
 
@@ -92,12 +99,14 @@ export class AccountLog {
   static async open(options: AccountLogOptions): Promise<AccountLog> {
     const nodes = new TreeNodes();
     const federations = new Set<string>();
+    const roster = new Roster();
     const onRecord = (key: string): void => {
+      roster.note(key);
       if (key.startsWith(federationPrefix)) federations.add(key.slice(federationPrefix.length));
     };
     const world = new World({ account: options.store.account, onNode: nodes.write, onRecord });
     const stored = await replay({ ...options, world, nodes });
-    const log = new AccountLog(options, world, nodes, stored);
+    const log = new AccountLog(options, { world, nodes, roster }, stored);
     log.#federations = federations;
     await log.tick();
     return log;
@@ -192,6 +201,19 @@ export class AccountLog {
         if (written !== undefined) return written;
       }
       throw this.#headMoved();
+    });
+  }
+
+  /**
+   * What {@link write} would change now: the entries are signed, held against the rules and dropped.
+   *
+   * @throws as `write`.
+   */
+  async rehearse(signer: Signer, plan: MakePlan): Promise<readonly Change[]> {
+    return this.#turns.run(async () => {
+      await this.#catchUp();
+      const time = this.#entryTime();
+      return (await draftPlan(this.world, await plan(this.read, time), signer, time)).changes;
     });
   }
 

@@ -1,34 +1,13 @@
-import { hash } from 'node:crypto';
-import { limits, type PublicKey, parsePublicJwk, Refusal } from '@bulla/verifier';
-import { decodeBase64url, type JsonObject, parseJsonObject, verifyJws } from '@bulla/verifier/envelope';
+import { type PublicKey, parsePublicJwk } from '@bulla/verifier';
 import { keyIsLive, type Read } from '@bulla/verifier/log';
-import { IssuerRefusal } from '../errors.ts';
 import { findParty, type Party } from '../mint/party.ts';
+import { type AssertionDemands, type CheckedAssertion, checkAssertion } from './assertion.ts';
 
-/** What an assertion is held against. */
-export interface AssertionDemands {
-  /** Issuer identifier and token endpoint URL: each member of `aud` must be one of them. */
-  readonly audiences: readonly string[];
-  /** `client_id` of the form, where it was sent. */
-  readonly clientId: string | undefined;
-  /** Unix seconds. */
-  readonly now: number;
-  readonly read: Read;
-}
-
-export interface AuthenticatedClient {
+export interface AuthenticatedClient extends CheckedAssertion {
   readonly party: Party;
-  /** To be taken in the store before anything is minted: the assertion works once. */
-  readonly useKey: string;
-  /** Unix seconds until when `useKey` must be remembered. */
-  readonly expiresAt: number;
 }
 
-const maxAssertionBytes = 4096;
-const maxAssertionSeconds = 300;
 const maxKeysTried = 16;
-const headerMembers = new Set(['alg', 'typ', 'kid']);
-const types = new Set(['jwt', 'client-authentication+jwt']);
 
 /**
  * Authenticates a client by `private_key_jwt` (RFC 7523): signed by a live logged key of the agent or person that `sub`
@@ -36,86 +15,14 @@ const types = new Set(['jwt', 'client-authentication+jwt']);
  *
  * @throws {IssuerRefusal} `client_unauthenticated`, `client_inactive`.
  */
-export function authenticateClient(assertion: string, demands: AssertionDemands): AuthenticatedClient {
-  const jws = parseAssertion(assertion);
-  const clientId = text(jws.payload, 'sub');
-  if (text(jws.payload, 'iss') !== clientId) throw refused('`iss` and `sub` differ');
-  if (demands.clientId !== undefined && demands.clientId !== clientId) {
-    throw refused('`client_id` and `sub` differ');
-  }
-  requireAudience(jws.payload['aud'], demands.audiences);
-  const expiresAt = requireTimes(jws.payload, demands.now);
-  const jti = text(jws.payload, 'jti');
-  if (Buffer.byteLength(jti) > limits.maxJtiBytes) throw refused('`jti` is too long');
-  const party = findParty(demands.read, clientId);
-  requireSignature(jws, candidateKeys(demands.read, party, jws.header['kid']));
-  return { party, useKey: `assertion/${hash('sha256', `${clientId}\n${jti}`, 'base64url')}`, expiresAt };
-}
-
-interface Assertion {
-  readonly compact: string;
-  readonly header: JsonObject;
-  readonly payload: JsonObject;
-  readonly signingInput: Buffer;
-  readonly signature: Buffer;
-}
-
-/** Stock clients leave `typ` out and choose `kid` freely, so the strict parser with its exact header does not fit. */
-function parseAssertion(compact: string): Assertion {
-  if (compact.length > maxAssertionBytes) throw refused('assertion is too large');
-  const [header = '', payload = '', signature = '', ...rest] = compact.split('.');
-  if (rest.length > 0 || signature === '') throw refused('assertion is not a compact JWS');
-  try {
-    const parsed = {
-      compact,
-      header: parseJsonObject(decodeBase64url(header)),
-      payload: parseJsonObject(decodeBase64url(payload)),
-      signingInput: Buffer.from(`${header}.${payload}`, 'latin1'),
-      signature: decodeBase64url(signature),
-    };
-    requireHeader(parsed.header);
-    return parsed;
-  } catch (cause) {
-    if (cause instanceof Refusal) throw refused(`assertion: ${cause.message}`, cause);
-    throw cause;
-  }
-}
-
-function requireHeader(header: JsonObject): void {
-  const { typ } = header as { typ?: unknown };
-  if (Object.keys(header).some((member) => !headerMembers.has(member))) {
-    throw refused('assertion has a header member beside `alg`, `typ` and `kid`');
-  }
-  if (typ !== undefined && !(typeof typ === 'string' && types.has(typ.toLowerCase()))) {
-    throw refused('assertion is of another `typ`');
-  }
-}
-
-function requireAudience(aud: unknown, accepted: readonly string[]): void {
-  const audiences: readonly unknown[] = Array.isArray(aud) ? aud : [aud];
-  // A further audience could replay the assertion here.
-  if (
-    audiences.length === 0 ||
-    !audiences.every((item) => typeof item === 'string' && accepted.includes(item))
-  ) {
-    throw refused('`aud` is not this issuer');
-  }
-}
-
-function requireTimes(payload: JsonObject, now: number): number {
-  const exp = payload['exp'];
-  if (typeof exp !== 'number') throw refused('no `exp`');
-  if (exp <= now) throw refused('assertion has expired; check the clock of the client');
-  if (exp > now + maxAssertionSeconds + limits.clockSkewSeconds) {
-    throw refused(`assertion lives longer than ${maxAssertionSeconds} s`);
-  }
-  for (const name of ['iat', 'nbf']) {
-    const time = payload[name];
-    if (time !== undefined && (typeof time !== 'number' || time > now + limits.clockSkewSeconds)) {
-      throw refused(`\`${name}\` is in the future; check the clock of the client`);
-    }
-  }
-  return exp;
+export function authenticateClient(
+  assertion: string,
+  { read, ...demands }: Omit<AssertionDemands, 'keysOf'> & { readonly read: Read },
+): AuthenticatedClient {
+  const keysOf = (clientId: string, kid: unknown): PublicKey[] =>
+    candidateKeys(read, findParty(read, clientId), kid);
+  const checked = checkAssertion(assertion, { ...demands, keysOf });
+  return { ...checked, party: findParty(read, checked.clientId) };
 }
 
 function candidateKeys(read: Read, party: Party, kid: unknown): PublicKey[] {
@@ -125,26 +32,4 @@ function candidateKeys(read: Read, party: Party, kid: unknown): PublicKey[] {
     .map((thumbprint) => read(`key/${thumbprint}`))
     .filter((record) => record !== undefined)
     .map((record) => parsePublicJwk(record.jwk));
-}
-
-function requireSignature(jws: Assertion, keys: readonly PublicKey[]): void {
-  for (const key of keys) {
-    try {
-      verifyJws(jws, key);
-      return;
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-    }
-  }
-  throw refused('assertion is not signed by a live logged key of the client');
-}
-
-function text(payload: JsonObject, name: string): string {
-  const value = payload[name];
-  if (typeof value !== 'string' || value === '') throw refused(`no \`${name}\``);
-  return value;
-}
-
-function refused(message: string, cause?: unknown): IssuerRefusal {
-  return new IssuerRefusal('client_unauthenticated', message, { cause });
 }

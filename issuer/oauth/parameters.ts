@@ -72,11 +72,21 @@ export function readTokenParameters(body: Uint8Array, authorization: string | un
       `\`grant_type\` is neither \`${grantTypes.credentials}\` nor \`${grantTypes.exchange}\``,
     );
   }
-  const client =
-    authorization === undefined && !form.has('client_secret')
-      ? readAssertion(form)
-      : readSecret(form, authorization);
-  return { ...client, ...readWanted(form) };
+  return { ...readClient(form, authorization), ...readWanted(form) };
+}
+
+/**
+ * How a client authenticates in a token request: by an assertion or by a secret, in one way (RFC 6749 section 2.3).
+ *
+ * @throws {IssuerRefusal} `client_unauthenticated`, `parameter_invalid`.
+ */
+export function readClient(
+  form: URLSearchParams,
+  authorization: string | undefined,
+): AssertionGrant | SecretGrant {
+  return authorization === undefined && !form.has('client_secret')
+    ? readAssertion(form)
+    : readSecret(form, authorization);
 }
 
 function readExchange(form: URLSearchParams, authorization: string | undefined): ExchangeGrant {
@@ -165,7 +175,8 @@ function readWanted(form: URLSearchParams): Wanted {
   return { resources, authorizationDetails: single(form, 'authorization_details'), scope };
 }
 
-function readScope(text: string): readonly string[] {
+/** @throws {IssuerRefusal} `scope_refused`. */
+export function readScope(text: string): readonly string[] {
   const names = [...new Set(text.split(' ').filter((name) => name !== ''))];
   if (names.length > maxScopes || !names.every((name) => scopeName.test(name))) {
     throw new IssuerRefusal('scope_refused', `\`scope\` is malformed or has over ${maxScopes} names`);
@@ -173,7 +184,8 @@ function readScope(text: string): readonly string[] {
   return names;
 }
 
-function single(form: URLSearchParams, name: string): string | undefined {
+/** The value of a parameter that may be there once; an empty one counts as left out. @throws {IssuerRefusal} `parameter_invalid`. */
+export function single(form: URLSearchParams, name: string): string | undefined {
   const values = form.getAll(name);
   if (values.length > 1) throw new IssuerRefusal('parameter_invalid', `\`${name}\` is repeated`);
   return values[0] === '' ? undefined : values[0];

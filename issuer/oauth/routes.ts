@@ -42,7 +42,7 @@ async function tokenResponse(c: Context, account: Account, nonces: Nonces): Prom
 }
 
 /** RFC 6749 section 5.2: says what to do about it, never what was sent. */
-function tokenError(c: Context, { ports, log }: Account, error: unknown): Response {
+export function tokenError(c: Context, { ports, log }: Account, error: unknown): Response {
   const problem = problemOf(error);
   const level = problem.status >= 500 ? 'error' : 'info';
   ports.log({ level, event: 'token.refused', account: log.account, code: problem.code });

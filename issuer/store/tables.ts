@@ -1,5 +1,14 @@
 import { addresses, members, resources, scimTokens } from './directory.ts';
 import type { AnyTable } from './table.ts';
+import { apiAudit, apiCalls, apiTokens } from './users-api.ts';
 
 /** Every table beside the log and its projections: each is declared in a file of its own noun, and listed here. */
-export const storedTables: readonly AnyTable[] = [resources, members, addresses, scimTokens];
+export const storedTables: readonly AnyTable[] = [
+  resources,
+  members,
+  addresses,
+  scimTokens,
+  apiTokens,
+  apiCalls,
+  apiAudit,
+];
