@@ -15,6 +15,7 @@ import { type Connection, loadConnections } from './provisioning/connection.ts';
 import { Groups } from './provisioning/groups.ts';
 import { People } from './provisioning/people.ts';
 import { projectDirectory } from './provisioning/projection.ts';
+import { reconcileDirectory } from './provisioning/reconcile.ts';
 import { loadSigner } from './secrets.ts';
 import type { AccountStore, Store } from './store/store.ts';
 
@@ -66,6 +67,7 @@ export async function openAccount(
   if (log.checkpointFailure === 'log_key_replaced') {
     throw new ConfigError('`logKeyFile` does not hold the log key of the account');
   }
+  await reconcileDirectory({ log, store: accountStore, ports });
   const endpoints = endpointsOf(issuer.publicUrl, config.account);
   return {
     config,

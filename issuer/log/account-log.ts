@@ -1,5 +1,5 @@
 import { Refusal, type Signer } from '@bulla/verifier';
-import { canonicalJson, encodeBase64url } from '@bulla/verifier/envelope';
+import { encodeBase64url } from '@bulla/verifier/envelope';
 import {
   type Change,
   type FederationRecord,
@@ -21,7 +21,7 @@ import type { AccountStore, StoredCheckpoint } from '../store/store.ts';
 import type { RowWrite } from '../store/table.ts';
 import { CheckpointSigner } from './checkpoints.ts';
 import { requireDocuments } from './documents.ts';
-import { draftPlan, type MakePlan, type Written } from './plan.ts';
+import { draftPlan, type MakePlan, recordsOf, rowsInOrder, type Written } from './plan.ts';
 import { appendStored, replay } from './replay.ts';
 import { Roster } from './roster.ts';
 import { Turns } from './turns.ts';
@@ -46,6 +46,8 @@ export interface Accepted {
   readonly head: string;
 }
 
+/** Between the checkpoints of two writes. Part of the time from a suspension to the first refusal. */
+const minCheckpointSeconds = 0.05;
 /** How often a plan is made again because another process wrote first. */
 const maxPlans = 8;
 const noDocuments: ReadonlyMap<string, string> = new Map();
@@ -76,6 +78,9 @@ export class AccountLog {
   #closed = false;
   /** A tick waits for its turn: a slow disk must not pile them up. */
   #ticking = false;
+  #checkpointedAt = 0;
+  /** A checkpoint that is due. */
+  #soon: NodeJS.Timeout | undefined;
 
   private constructor(
     options: AccountLogOptions,
@@ -224,13 +229,13 @@ export class AccountLog {
     const time = this.#entryTime();
     const planned = await plan(this.read, time);
     const { draft, leaves, changes } = await draftPlan(this.world, planned, signer, time);
-    const rows = inOrder(planned.rows?.(changes) ?? [], await this.#project(changes));
+    const rows = rowsInOrder(planned.rows?.(changes) ?? [], await this.#project(changes));
     const append = { expectedSize, leaves, documents: noDocuments, writes: recordsOf(draft.writes), rows };
     if (leaves.length + rows.length > 0 && (await store.append(append)) === 'moved') return undefined;
     if (leaves.length > 0) {
       draft.commit();
       for (const change of changes) this.#logAppended(change);
-      await this.#checkpointNow();
+      await this.#checkpointSoon();
     }
     return { changes, size: this.world.size };
   }
@@ -280,6 +285,7 @@ export class AccountLog {
   async close(): Promise<void> {
     await this.#turns.run(async () => {
       this.#closed = true;
+      clearTimeout(this.#soon);
     });
   }
 
@@ -361,21 +367,18 @@ export class AccountLog {
     }
   }
 
+  /** At once, or with others that come within {@link minCheckpointSeconds}: an import must not sign one for each person. */
+  async #checkpointSoon(): Promise<void> {
+    if (this.#soon !== undefined) return;
+    const wait = this.#checkpointedAt + minCheckpointSeconds - this.#options.ports.now();
+    if (wait <= 0) return this.#checkpointNow();
+    this.#soon = setTimeout(() => void this.tick(), Math.ceil(wait * 1000));
+  }
+
   async #checkpointNow(): Promise<void> {
+    clearTimeout(this.#soon);
+    this.#soon = undefined;
+    this.#checkpointedAt = this.#options.ports.now();
     if (await this.#checkpoints.sign()) for (const listener of this.#listeners) listener();
   }
-}
-
-function recordsOf(writes: Change['writes']): ReadonlyMap<string, string> {
-  return new Map([...writes].map(([key, record]) => [key, canonicalJson(record)]));
-}
-
-/** Expectations are about what was there before; then what the entries mean; then the plan, which knows best. */
-function inOrder(planned: readonly RowWrite[], projected: readonly RowWrite[]): readonly RowWrite[] {
-  const isExpectation = ({ kind }: RowWrite): boolean => kind === 'expect';
-  return [
-    ...planned.filter(isExpectation),
-    ...projected,
-    ...planned.filter((write) => !isExpectation(write)),
-  ];
 }

@@ -1,4 +1,5 @@
 import { Refusal, type Signer } from '@bulla/verifier';
+import { canonicalJson } from '@bulla/verifier/envelope';
 import {
   type Change,
   type Draft,
@@ -81,4 +82,22 @@ export function provisionedBy(change: Change | undefined): string {
     if (key.startsWith('principal/')) return key.slice('principal/'.length);
   }
   throw new Error('entry made no person');
+}
+
+/** World-state records as the store keeps them. */
+export function recordsOf(writes: Change['writes']): ReadonlyMap<string, string> {
+  return new Map([...writes].map(([key, record]) => [key, canonicalJson(record)]));
+}
+
+/** Expectations are about what was there before; then what the entries mean; then the plan, which knows best. */
+export function rowsInOrder(
+  planned: readonly RowWrite[],
+  projected: readonly RowWrite[],
+): readonly RowWrite[] {
+  const isExpectation = ({ kind }: RowWrite): boolean => kind === 'expect';
+  return [
+    ...planned.filter(isExpectation),
+    ...projected,
+    ...planned.filter((write) => !isExpectation(write)),
+  ];
 }

@@ -156,7 +156,11 @@ class LibsqlAccount implements AccountStore {
   }
 
   async scrub(): Promise<void> {
-    guarded(() => this.#db.pragma('wal_checkpoint(TRUNCATE)'));
+    guarded(() => {
+      const [row] = this.#db.pragma('wal_checkpoint(TRUNCATE)') as readonly { readonly busy: number }[];
+      if (row?.busy !== 0)
+        throw new IssuerRefusal('store_unavailable', 'another process is in the way of a scrub');
+    });
   }
 
   async document(digest: string): Promise<string | undefined> {

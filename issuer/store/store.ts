@@ -48,7 +48,7 @@ export interface AccountStore extends Rows {
   append(append: Append): Promise<'appended' | 'moved'>;
   /** Rows alone, whatever the log's size. @throws {IssuerRefusal} as `append`. */
   writeRows(rows: readonly RowWrite[]): Promise<'written' | 'moved'>;
-  /** Moves everything out of the write-ahead files, so that what was removed is nowhere (S11). */
+  /** Moves everything out of the write-ahead files, so that what was removed is nowhere (S11). @throws {IssuerRefusal} `store_unavailable`. */
   scrub(): Promise<void>;
   document(digest: string): Promise<string | undefined>;
 

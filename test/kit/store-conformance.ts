@@ -1,4 +1,16 @@
-import { type AccountStore, IssuerRefusal, type RowWrite, type Store } from '@bulla/issuer';
+import {
+  type AccountStore,
+  addRow,
+  changeRows,
+  expectRows,
+  IssuerRefusal,
+  members,
+  putRow,
+  type RowWrite,
+  removeRows,
+  resources,
+  type Store,
+} from '@bulla/issuer';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 export interface StoreConformance {
@@ -21,6 +33,19 @@ const entry = (expectedSize: number, leaf = `leaf-${expectedSize}`) => ({
   documents: none,
   writes: none,
   rows: [] as readonly RowWrite[],
+});
+const person = (id: string, name = id) => ({
+  id,
+  connection: 'okta',
+  kind: 'User' as const,
+  name,
+  externalId: null,
+  log: null,
+  salt: null,
+  version: 1,
+  created: '2026-01-01T00:00:00.000Z',
+  modified: '2026-01-01T00:00:00.000Z',
+  body: '{}',
 });
 const codeOf = async (run: () => Promise<unknown>): Promise<string> => {
   try {
@@ -150,6 +175,58 @@ export function storeConformance({ name, create }: StoreConformance): void {
       expect(ties.filter((tied) => tied)).toHaveLength(1);
     });
 
+    test('S2: rows and entries become visible together or not at all', async () => {
+      const rows = [addRow(resources, person('a'))];
+      expect(await account.append({ ...entry(7), rows })).toBe('moved');
+      expect(await account.count(resources, {})).toBe(0);
+      const twice = [...rows, addRow(resources, person('b', 'a'))];
+      expect(await codeOf(async () => account.append({ ...entry(1), rows: twice }))).toBe('row_taken');
+      expect([await account.size(), await account.count(resources, {})]).toEqual([1, 0]);
+      expect(await account.append({ ...entry(1), rows })).toBe('appended');
+      const other = await (await place.again()).openAccount('alpha');
+      expect([await other.size(), await other.find(resources, {})]).toEqual([2, [person('a')]]);
+    });
+
+    test('S9: neither a key nor a unique set is taken twice, and a replacement takes nothing from others', async () => {
+      await account.writeRows([addRow(resources, person('a')), addRow(resources, person('b'))]);
+      const refused = async (write: RowWrite) => codeOf(async () => account.writeRows([write]));
+      expect(await refused(addRow(resources, person('a', 'other')))).toBe('row_taken');
+      expect(await refused(putRow(resources, person('a', 'b')))).toBe('row_taken');
+      expect(await refused(changeRows(resources, { id: 'a' }, { name: 'b' }))).toBe('row_taken');
+      expect(await refused(putRow(resources, { ...person('a'), version: 2 }))).toBe('accepted');
+      const rows = await account.find(resources, {}, { by: ['name'], descending: true });
+      expect(rows).toEqual([person('b'), { ...person('a'), version: 2 }]);
+    });
+
+    test('S10: an expectation that is not met undoes its write', async () => {
+      await account.writeRows([addRow(resources, person('a'))]);
+      const [stale, fresh] = [2, 1].map((version) => [
+        addRow(members, { groupId: 'g', member: 'a' }),
+        expectRows(resources, { id: 'a', version }),
+        removeRows(resources, { id: 'a' }),
+      ]);
+      expect(await account.writeRows(stale ?? [])).toBe('moved');
+      expect([await account.count(members, {}), await account.count(resources, {})]).toEqual([0, 1]);
+      expect(await account.writeRows(fresh ?? [])).toBe('written');
+      expect([await account.count(members, {}), await account.count(resources, {})]).toEqual([1, 0]);
+    });
+
+    test('rows are found by equality, null and bounds, in order and in pages', async () => {
+      const names = ['c', 'a', 'd', 'b'];
+      const rows = names.map((each, index) => ({ ...person(`id-${each}`, each), version: index }));
+      await account.writeRows(
+        rows.map((row) => addRow(resources, { ...row, log: row.version === 2 ? 'x' : null })),
+      );
+      const found = async (where: object, order = {}) =>
+        (await account.find(resources, where, order)).map((row) => row.name);
+      expect(await found({}, { by: ['name'], limit: 2, offset: 1 })).toEqual(['b', 'c']);
+      expect(await found({ version: { above: 0, below: 3 } }, { by: ['version'] })).toEqual(['a', 'd']);
+      expect(await found({ log: null }, { by: ['name'] })).toEqual(['a', 'b', 'c']);
+      expect(await found({ name: "a' OR '1'='1" })).toEqual([]);
+      expect(await account.first(resources, { name: 'zzz' })).toBeUndefined();
+      expect(await account.count(resources, { version: { below: 2 } })).toBe(2);
+    });
+
     test('S6: accounts are created once, opened only when there, and see nothing of each other', async () => {
       expect(await codeOf(async () => place.store.createAccount('alpha', genesis))).toBe('account_exists');
       expect(await codeOf(async () => place.store.openAccount('beta'))).toBe('account_missing');
@@ -161,9 +238,15 @@ export function storeConformance({ name, create }: StoreConformance): void {
       });
       await account.useOnce(['u'], 200, 100);
       await account.tie('t', 'alice', 200, 100);
+      await account.writeRows([addRow(resources, person('a'))]);
       await account.saveCheckpoint({ size: 2, root: 'r', time: 1, note: 'n' });
       expect(await beta.tie('t', 'bob', 200, 100)).toBe(true);
       expect(await beta.entries(0, 9)).toEqual(['beta-0']);
+      expect(await beta.count(resources, {})).toBe(0);
+      expect(await beta.writeRows([addRow(resources, person('a')), removeRows(resources, {})])).toBe(
+        'written',
+      );
+      expect(await account.count(resources, {})).toBe(1);
       expect(await beta.document('d')).toBeUndefined();
       expect(await beta.state()).toEqual(new Map());
       expect(await beta.checkpoint()).toBeUndefined();
