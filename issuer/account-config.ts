@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type UsersApiConfig, usersApiSchema } from './api/config.ts';
+import { type EventStreamConfig, eventStreamSchema, eventStreamsMeaning } from './events/config.ts';
 import { type ConnectionConfig, connectionSchema } from './provisioning/connection.ts';
 
 /** A checked configuration of one account; what each field does is said once, in its schema below. */
@@ -19,6 +20,7 @@ export interface AccountConfig {
   readonly federations: readonly FederationConfig[];
   readonly connections: readonly ConnectionConfig[];
   readonly usersApi?: UsersApiConfig | undefined;
+  readonly eventStreams: readonly EventStreamConfig[];
   readonly keySetTimeoutSeconds: number;
   readonly keySetCooldownSeconds: number;
 }
@@ -156,6 +158,7 @@ const account = z
         'IdPs that provision people over SCIM: `name`, `delegateKeyFile` (private JWK, mode 0600, with a lease for this connection, shared with nothing else), `groups` (SCIM `displayName` -> group of the log; any other group grants nothing), `attributes` (SCIM path, such as `userType` or `urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department` -> attribute of the log, which keeps it for ever: map no names), optional `login` (`trust`: name of `login.trust`, `from`: `externalId` or `userName`, whichever the claim of that IdP equals), optional `defaultDomain` (for people without an address), `welcome` (default true: send invitations). Tokens: `bulla scim token new`.',
       ),
     usersApi: usersApiSchema,
+    eventStreams: z.array(eventStreamSchema).max(16).default([]).describe(eventStreamsMeaning),
     keySetTimeoutSeconds: z
       .number()
       .min(0.05)

@@ -3,6 +3,7 @@ import { createEngine, type Engine } from '@bulla/verifier/policy';
 import { openUsersApi, type UsersApi } from './api/users-api.ts';
 import type { AccountConfig, IssuerConfig } from './config.ts';
 import { ConfigError, IssuerRefusal } from './errors.ts';
+import { EventStreams } from './events/streams.ts';
 import { KeySets } from './federation/key-sets.ts';
 import { createRateLimit, type RateLimit } from './http/rate.ts';
 import { createReaderCheck, type RequireReader } from './http/read-token.ts';
@@ -38,6 +39,7 @@ export interface Account {
   readonly groups: Groups;
   /** Where the configuration has one. */
   readonly usersApi: UsersApi | undefined;
+  readonly events: EventStreams;
   readonly ports: IssuerPorts;
 }
 
@@ -93,6 +95,7 @@ export async function openAccount(
     people: new People({ log, store: accountStore, ports }),
     groups: new Groups({ log, store: accountStore, ports }),
     usersApi: config.usersApi && openUsersApi(config.usersApi, ports),
+    events: new EventStreams({ config, log, store: accountStore, ports }),
     ports,
   };
 }

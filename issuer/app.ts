@@ -4,6 +4,7 @@ import { type Account, openAccount } from './account.ts';
 import { addUsersApiRoutes } from './api/routes.ts';
 import type { IssuerConfig } from './config.ts';
 import { IssuerRefusal } from './errors.ts';
+import { addEventRoutes } from './events/routes.ts';
 import { checkHealth } from './health.ts';
 import { problemOf, problemResponse } from './http/problem.ts';
 import { addKeyRoutes } from './log/key-routes.ts';
@@ -45,6 +46,7 @@ export async function createIssuer(
   const timer = setInterval(() => {
     for (const { log } of accounts.values()) void log.tick();
   }, config.checkpointSeconds * 1000);
+  for (const { events } of accounts.values()) events.start();
   return {
     app: createApp(config, accounts, ports),
     accounts,
@@ -52,6 +54,7 @@ export async function createIssuer(
       clearInterval(timer);
       for (const account of accounts.values()) {
         closeStreams(account);
+        await account.events.close();
         await account.log.close();
       }
       await store.close();
@@ -78,6 +81,7 @@ function createApp(config: IssuerConfig, accounts: ReadonlyMap<string, Account>,
   addLogRoutes(app, find, config);
   addKeyRoutes(app, find);
   addUsersApiRoutes(app, find, config.publicUrl);
+  addEventRoutes(app, find);
   app.get('/healthz', async (c) => {
     const health = await checkHealth(accounts.values(), config.maxCheckpointAgeSeconds);
     c.header('Cache-Control', 'no-store');

@@ -87,9 +87,11 @@ export function parseConfig(value: unknown): IssuerConfig {
   if (!parsed.success) throw new ConfigError(describeIssue(parsed.error.issues[0]));
   const ids = parsed.data.accounts.map((entry) => entry.account);
   if (new Set(ids).size !== ids.length) throw new ConfigError('`accounts`: an account is listed twice');
-  for (const [index, { federations }] of parsed.data.accounts.entries()) {
-    if (new Set(federations.map(({ name }) => name)).size !== federations.length) {
-      throw new ConfigError(`\`accounts.${index}.federations\`: a name is listed twice`);
+  for (const [index, { federations, eventStreams }] of parsed.data.accounts.entries()) {
+    for (const [field, named] of Object.entries({ federations, eventStreams })) {
+      if (new Set(named.map(({ name }) => name)).size !== named.length) {
+        throw new ConfigError(`\`accounts.${index}.${field}\`: a name is listed twice`);
+      }
     }
   }
   return parsed.data;

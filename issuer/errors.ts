@@ -155,6 +155,24 @@ export const issuerCodes = {
     oauth: 'temporarily_unavailable',
     meaning: 'mint lease is missing, has ended or is about to',
   },
+
+  // security events
+  set_malformed: {
+    status: 400,
+    meaning: 'security event token is not of the demanded form, or says two things at once',
+  },
+  set_key_wrong: { status: 400, meaning: 'security event token is not signed by a key of the transmitter' },
+  set_issuer_wrong: { status: 400, meaning: 'security event token is by another issuer than the stream' },
+  set_audience_wrong: { status: 400, meaning: 'security event token is for somebody else' },
+  set_too_old: { status: 400, meaning: 'security event token is older than the stream allows' },
+  set_sender_wrong: {
+    status: 400,
+    meaning: 'no stream of this name, or who delivers did not authenticate as its transmitter',
+  },
+  event_not_applied: {
+    status: 503,
+    meaning: 'security event is right, but could not be applied now; deliver it again',
+  },
   mint_self_check: { status: 500, oauth: 'server_error', meaning: 'envelope just minted did not verify' },
 
   // Users API

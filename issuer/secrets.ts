@@ -17,6 +17,18 @@ export function loadSigner(field: string, file: string): Signer {
   }
 }
 
+/**
+ * Reads one line, such as a token, from a file that only its owner may read or write.
+ *
+ * @throws {ConfigError} naming `field` and the file; never quoting its contents.
+ */
+export function loadSecret(field: string, file: string): string {
+  const text = readPrivateFile(field, file).trim();
+  if (!/^[\x21-\x7e]{1,4096}$/u.test(text))
+    throw new ConfigError(`\`${field}\`: \`${file}\` does not hold one token`);
+  return text;
+}
+
 function readPrivateFile(field: string, file: string): string {
   let descriptor: number;
   try {

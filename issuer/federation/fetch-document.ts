@@ -22,13 +22,27 @@ export class DocumentError extends Error {
   override readonly name = 'DocumentError';
 }
 
+/** JSON to send, by POST. */
+export interface DocumentPost {
+  /** Value of the `Authorization` field; never logged. */
+  readonly authorization: string;
+  readonly json: string;
+}
+
 /**
  * Fetches one small document of an outside issuer.
  *
  * @param reach `public`: https to addresses of the public Internet only. `private`: https anywhere, and http to this machine.
+ * @param post what to send; absent: GET.
+ * @param signal gives up early.
  * @throws {DocumentError}
  */
-export type FetchDocument = (url: string, reach: 'public' | 'private') => Promise<Buffer>;
+export type FetchDocument = (
+  url: string,
+  reach: 'public' | 'private',
+  post?: DocumentPost,
+  signal?: AbortSignal,
+) => Promise<Buffer>;
 
 const maxDocumentBytes = 262_144;
 
@@ -38,14 +52,16 @@ const maxDocumentBytes = 262_144;
  * compression, a connection of its own for each document.
  */
 export function createDocumentFetch({ lookup, timeoutSeconds }: DocumentFetchOptions): FetchDocument {
-  return async (text, reach) => {
+  return async (text, reach, post, signal) => {
     const url = parseUrl(text, reach);
     const allowed = (address: string): boolean =>
       url.protocol === 'http:' ? isLoopbackAddress(address) : reach === 'private' || isPublicAddress(address);
     const host = url.hostname.replaceAll(/^\[|\]$/gu, '');
     // Sockets do not look an address up, they take it as it is.
     if (isIP(host) !== 0 && !allowed(host)) throw new DocumentError('address is not allowed');
-    return get(url, guardedLookup(lookup, allowed), timeoutSeconds);
+    const timeout = AbortSignal.timeout(timeoutSeconds * 1000);
+    const ended = signal === undefined ? timeout : AbortSignal.any([timeout, signal]);
+    return ask(url, guardedLookup(lookup, allowed), ended, post);
   };
 }
 
@@ -77,16 +93,30 @@ function guardedLookup(lookup: Lookup, allowed: (address: string) => boolean): L
   };
 }
 
-async function get(url: URL, lookup: LookupFunction, timeoutSeconds: number): Promise<Buffer> {
+async function ask(
+  url: URL,
+  lookup: LookupFunction,
+  signal: AbortSignal,
+  post: DocumentPost | undefined,
+): Promise<Buffer> {
   const request = url.protocol === 'http:' ? requestHttp : requestHttps;
-  const signal = AbortSignal.timeout(timeoutSeconds * 1000);
   return new Promise((resolve, reject) => {
     const fail = (cause: unknown): void => {
       if (cause instanceof DocumentError) reject(cause);
       else reject(new DocumentError(signal.aborted ? 'no answer in time' : 'no connection', { cause }));
     };
-    const headers = { accept: 'application/json', 'accept-encoding': 'identity', 'user-agent': 'bulla' };
-    const outgoing = request(url, { agent: false, lookup, signal, headers }, (response) => {
+    const headers = {
+      accept: 'application/json',
+      'accept-encoding': 'identity',
+      'user-agent': 'bulla',
+      ...(post !== undefined && {
+        authorization: post.authorization,
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(post.json),
+      }),
+    };
+    const method = post === undefined ? 'GET' : 'POST';
+    const outgoing = request(url, { agent: false, lookup, signal, headers, method }, (response) => {
       const chunks: Buffer[] = [];
       let size = 0;
       response.on('error', fail);
@@ -105,7 +135,7 @@ async function get(url: URL, lookup: LookupFunction, timeoutSeconds: number): Pr
       response.on('close', () => fail(new DocumentError('answer broke off')));
     });
     outgoing.on('error', fail);
-    outgoing.end();
+    outgoing.end(post?.json);
   });
 }
 

@@ -1,4 +1,5 @@
 import { addresses, members, resources, scimTokens } from './directory.ts';
+import { eventPositions, seenEvents } from './events.ts';
 import type { AnyTable } from './table.ts';
 import { apiAudit, apiCalls, apiTokens } from './users-api.ts';
 
@@ -11,4 +12,6 @@ export const storedTables: readonly AnyTable[] = [
   apiTokens,
   apiCalls,
   apiAudit,
+  seenEvents,
+  eventPositions,
 ];

@@ -22,6 +22,7 @@ export {
   type Json,
   type JsonObject,
   parseContentJson,
+  parseForeignJsonObject,
   parseJson,
   parseJsonObject,
 } from '../json.ts';
