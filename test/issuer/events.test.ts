@@ -1,0 +1,221 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { caep, EventWorld, type EventWorldOptions, risc, scimEvent, ssf } from '../kit/transmitter.ts';
+
+let open: EventWorld[] = [];
+afterEach(async () => {
+  await Promise.all(open.map((each) => each.close()));
+  open = [];
+});
+
+async function create(options?: EventWorldOptions): Promise<EventWorld> {
+  const events = await EventWorld.create(options);
+  open.push(events);
+  return events;
+}
+
+const now = (): number => Math.floor(Date.now() / 1000);
+
+describe('an event that is pushed', () => {
+  test('disables an account: the person and whatever they own are stopped until it is enabled again', async () => {
+    const events = await create();
+    const { transmitter, world } = events;
+    const before = events.person()?.epoch ?? 0;
+    expect(await events.pushed(await transmitter.set(`${risc}account-disabled`, events.alice))).toBe('202');
+    expect(events.person()).toMatchObject({ status: 'suspended', epoch: before + 1 });
+    expect((await world.token()).status).toBe(401);
+    expect(await events.pushed(await transmitter.set(`${risc}account-enabled`, events.alice))).toBe('202');
+    expect(events.person()).toMatchObject({ status: 'active', epoch: before + 2 });
+    // Coming back does not bring agents back.
+    expect((await world.token()).status).toBe(401);
+  });
+
+  test('ends sessions: the epoch is raised, agents fall, the person and their keys stay', async () => {
+    const events = await create();
+    const { transmitter, world } = events;
+    const before = events.person();
+    expect((await world.token()).status).toBe(200);
+    expect(await events.pushed(await transmitter.set(`${caep}session-revoked`, events.alice))).toBe('202');
+    expect(events.person()).toMatchObject({
+      ...before,
+      version: expect.anything() as unknown,
+      epoch: (before?.epoch ?? 0) + 2,
+    });
+    expect((await world.token()).status).toBe(401);
+  });
+
+  test.each([
+    ['device-compliance-change', { current_status: 'not-compliant' }, 'active', 2],
+    ['device-compliance-change', { current_status: 'compliant' }, 'active', 0],
+    ['credential-change', { credential_type: 'password', change_type: 'update' }, 'active', 2],
+    ['session-established', {}, 'active', 0],
+    ['no-such-type', {}, 'active', 0],
+  ])('%s %j', async (type, payload, status, raised) => {
+    const events = await create();
+    const before = events.person()?.epoch ?? 0;
+    const set = await events.transmitter.set(`${caep}${type}`, events.alice, { payload });
+    expect(await events.pushed(set)).toBe('202');
+    expect(events.person()).toMatchObject({ status, epoch: before + raised });
+    if (raised === 0) expect(events.outcome).toBe('ignored');
+  });
+
+  test('of SCIM deactivates, in the spelling of the RFC and of its drafts', async () => {
+    const events = await create();
+    const subject = {
+      format: 'scim',
+      uri: '/Users/2b2f880af6674ac284bae9381673d462',
+      externalId: '00u-alice',
+    };
+    const set = async (type: string) => events.transmitter.set(type, subject);
+    expect(await events.pushed(await set(`${scimEvent}prov:deactivate`))).toBe('202');
+    expect(events.person()?.status).toBe('suspended');
+    expect(await events.pushed(await set('urn:ietf:params:SCIM:event:prov:activate'))).toBe('202');
+    expect(events.person()?.status).toBe('active');
+  });
+
+  test('of SCIM may name several types of which one is mapped, but not two that differ', async () => {
+    const events = await create();
+    const types = (...names: string[]) =>
+      events.transmitter.set('', events.alice, {
+        claims: { events: Object.fromEntries(names.map((name) => [name, {}])) },
+      });
+    const deactivate = `${scimEvent}prov:deactivate`;
+    expect(await events.pushed(await types(deactivate, `${scimEvent}prov:activate`))).toBe(
+      '400 invalid_request',
+    );
+    expect(events.person()?.status).toBe('active');
+    expect(await events.pushed(await types(`${scimEvent}feed:remove`, deactivate))).toBe('202');
+    expect(events.person()?.status).toBe('suspended');
+  });
+
+  test.each([
+    ['email', { format: 'email', email: 'Alice@Corp.example' }],
+    ['account', { format: 'account', uri: 'acct:alice@corp.example' }],
+    [
+      'aliases',
+      {
+        format: 'aliases',
+        identifiers: [
+          { format: 'phone_number', phone_number: '+1' },
+          { format: 'email', email: 'alice@corp.example' },
+        ],
+      },
+    ],
+    [
+      'complex, by its user',
+      {
+        format: 'complex',
+        user: { format: 'email', email: 'alice@corp.example' },
+        session: { format: 'opaque', id: 's' },
+      },
+    ],
+  ])('finds its person by %s', async (_name, subject) => {
+    const events = await create();
+    expect(await events.pushed(await events.transmitter.set(`${risc}account-disabled`, subject))).toBe('202');
+    expect(events.person()?.status).toBe('suspended');
+  });
+
+  test('finds its person by issuer and subject, and by the id that SCIM gave', async () => {
+    const events = await create();
+    const { transmitter } = events;
+    const byIssuer = { format: 'iss_sub', iss: transmitter.issuer, sub: '00u-alice' };
+    expect(await events.pushed(await transmitter.set(`${risc}account-disabled`, byIssuer))).toBe('202');
+    expect(events.person()?.status).toBe('suspended');
+    const byId = { format: 'scim', uri: `/Users/${events.world.alice.id}` };
+    expect(await events.pushed(await transmitter.set(`${scimEvent}prov:activate`, byId))).toBe('202');
+    expect(events.person()?.status).toBe('active');
+  });
+
+  test.each([
+    ['nobody', { format: 'email', email: 'nobody@corp.example' }],
+    ['a subject of another issuer', { format: 'iss_sub', iss: 'https://else.example', sub: '00u-alice' }],
+    ['a device alone', { format: 'complex', device: { format: 'iss_sub', iss: 'x', sub: '00u-alice' } }],
+    ['a session', { format: 'opaque', id: '00u-alice' }],
+    ['a format that is none', { email: 'alice@corp.example' }],
+  ])('about %s is acknowledged and does nothing', async (_name, subject) => {
+    const events = await create();
+    expect(await events.pushed(await events.transmitter.set(`${risc}account-disabled`, subject))).toBe('202');
+    expect(events.outcome).toBe('unknown');
+    expect(events.person()?.status).toBe('active');
+  });
+
+  test('about the stream itself is acknowledged', async () => {
+    const events = await create();
+    const { transmitter, world } = events;
+    const stream = { format: 'opaque', id: 'f67e39a0a4d34d56b3aa1bc4cff0069f' };
+    const verification = await transmitter.set(`${ssf}verification`, stream, { payload: { state: 'x' } });
+    expect(await events.pushed(verification)).toBe('202');
+    const updated = await transmitter.set(`${ssf}stream-updated`, stream, { payload: { status: 'paused' } });
+    expect(await events.pushed(updated)).toBe('202');
+    expect(world.lines).toContainEqual(
+      expect.objectContaining({
+        event: 'event_stream.updated',
+        level: 'warn',
+        stream: 'idp',
+        status: 'paused',
+      }),
+    );
+  });
+
+  test('does what the configuration maps it to', async () => {
+    const events = await create({
+      stream: {
+        map: {
+          [`${risc}account-disabled`]: 'ignore',
+          [`${caep}risk-level-change`]: 'suspend',
+          [`${risc}credential-compromise`]: 'revoke-keys',
+        },
+      },
+    });
+    const { transmitter } = events;
+    const send = async (type: string, payload = {}) =>
+      events.pushed(await transmitter.set(type, events.alice, { payload }));
+    await send(`${risc}account-disabled`);
+    expect(events.outcome).toBe('ignored');
+    await send(`${caep}risk-level-change`, { current_level: 'HIGH' });
+    expect(events.person()?.status).toBe('suspended');
+    await send(`${caep}risk-level-change`, { current_level: 'LOW' });
+    expect(events.person()?.status).toBe('active');
+    await send(`${risc}credential-compromise`);
+    expect(events.person()).toMatchObject({ status: 'active', keys: [] });
+  });
+});
+
+describe('the order of events', () => {
+  test('an older event than the last of its kind is acknowledged and does nothing', async () => {
+    const events = await create();
+    const { transmitter } = events;
+    const at = async (type: string, seconds: number) =>
+      events.pushed(
+        await transmitter.set(type, events.alice, { payload: { event_timestamp: now() - seconds } }),
+      );
+    expect(await at(`${risc}account-disabled`, 10)).toBe('202');
+    expect(await at(`${risc}account-enabled`, 20)).toBe('202');
+    expect(events.outcome).toBe('outdated');
+    expect(events.person()?.status).toBe('suspended');
+    expect(await at(`${risc}account-enabled`, 5)).toBe('202');
+    expect(events.person()?.status).toBe('active');
+  });
+
+  test('a late suspension is not overtaken by the end of a session, which is of another kind', async () => {
+    const events = await create();
+    const { transmitter } = events;
+    const at = async (type: string, seconds: number) =>
+      events.pushed(await transmitter.set(type, events.alice, { claims: { toe: now() - seconds } }));
+    await at(`${caep}session-revoked`, 10);
+    await at(`${risc}account-disabled`, 20);
+    expect(events.person()?.status).toBe('suspended');
+  });
+});
+
+describe('two sources', () => {
+  test('what an admin suspended no event resumes, and what an event suspended stays with it', async () => {
+    const events = await create();
+    const { transmitter, world } = events;
+    await events.pushed(await transmitter.set(`${risc}account-disabled`, events.alice));
+    await events.admin({ type: 'principal.suspend', principal: world.alice.id });
+    expect(await events.pushed(await transmitter.set(`${risc}account-enabled`, events.alice))).toBe('202');
+    expect(events.person()).toMatchObject({ status: 'suspended', suspensions: ['admin'] });
+    expect(await events.pushed(await transmitter.set(`${risc}account-enabled`, events.alice))).toBe('202');
+    expect(events.person()).toMatchObject({ status: 'suspended', suspensions: ['admin'] });
+  });
+});
