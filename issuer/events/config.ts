@@ -27,7 +27,7 @@ export interface EventStreamConfig {
   readonly perMinute: number;
 }
 
-export type EventDelivery =
+type EventDelivery =
   | { readonly push: { readonly authorizationSha256: string } }
   | { readonly poll: PollConfig };
 

@@ -23,7 +23,7 @@ export class DocumentError extends Error {
 }
 
 /** JSON to send, by POST. */
-export interface DocumentPost {
+interface DocumentPost {
   /** Value of the `Authorization` field; never logged. */
   readonly authorization: string;
   readonly json: string;

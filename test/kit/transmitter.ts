@@ -107,7 +107,7 @@ export class Transmitter {
   }
 
   /** Lets a SET be polled. */
-  offer(set: string, jti = jtiOf(set)): string {
+  offer(set: string, jti: string = jtiOf(set)): string {
     this.waiting.set(jti, set);
     return jti;
   }
@@ -274,7 +274,7 @@ export class EventWorld {
 
   /** What the last log line about a received event says became of it. */
   get outcome(): unknown {
-    return this.world.lines.filter(({ event }) => event === 'security_event.received').at(-1)?.['outcome'];
+    return this.world.lines.findLast(({ event }) => event === 'security_event.received')?.['outcome'];
   }
 
   /** An entry by the admin, whatever the issuer appended meanwhile. */
