@@ -7,13 +7,13 @@ export interface KeyFacts {
   readonly thumbprint: string;
   /** Null where the log has never seen the key. */
   readonly jwk: PublicJwk | null;
-  /** `principal/<id>`, `agent/<id>`, `admin`, `delegate` or `log`; null where the log has never seen the key. */
+  /** `principal/<id>`, `agent/<id>`, `recovery/<id>` (a person's recovery key), `admin`, `delegate` or `log`; null where the log has never seen the key. */
   readonly subject: string | null;
   /** Whose key it is in the end: the person, or the owner of the agent. */
   readonly person: string | null;
   /**
    * Whether it may sign for its person or agent now: not revoked, added by a deed that stands, its subject active with its owner.
-   * Always false for keys of admins, delegates and the log, which stand and fall otherwise.
+   * Always false for recovery keys, and for keys of admins, delegates and the log, which stand and fall otherwise.
    */
   readonly live: boolean;
 }
@@ -54,6 +54,7 @@ export function personKeys(read: Read, principal: string): PersonKeys {
 
 function personOf(read: Read, subject: string): string | null {
   if (subject.startsWith('principal/')) return subject.slice('principal/'.length);
+  if (subject.startsWith('recovery/')) return subject.slice('recovery/'.length);
   if (!subject.startsWith('agent/')) return null;
   return read(`agent/${subject.slice('agent/'.length)}`)?.owner ?? null;
 }
