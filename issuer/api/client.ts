@@ -63,7 +63,9 @@ export function createApiClients(
 
 function keysOf({ id, jwks }: ApiClientConfig): PublicKey[] {
   try {
-    return (jwks?.keys ?? []).map((jwk) => parsePublicJwk(jwk));
+    return (jwks?.keys ?? []).map(({ kty, crv, x, y }) =>
+      parsePublicJwk({ kty, crv, x, ...(y !== undefined && { y }) }),
+    );
   } catch (cause) {
     if (!(cause instanceof Refusal)) throw cause;
     throw new ConfigError(`\`usersApi.clients\`: a key of \`${id}\` is neither a good Ed25519 nor P-256 key`);

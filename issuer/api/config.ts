@@ -9,11 +9,19 @@ export interface UsersApiConfig {
   readonly auditDays: number;
 }
 
+/** A public key: what of a JWK decides. */
+interface ApiClientJwk {
+  readonly kty: string;
+  readonly crv: string;
+  readonly x: string;
+  readonly y?: string | undefined;
+}
+
 /** A partner's program. */
 export interface ApiClientConfig {
   readonly id: string;
   readonly secrets: readonly { readonly sha256: string; readonly notAfter?: number | undefined }[];
-  readonly jwks?: { readonly keys: readonly Readonly<Record<string, string>>[] } | undefined;
+  readonly jwks?: { readonly keys: readonly ApiClientJwk[] } | undefined;
   readonly scopes: readonly ApiScope[];
   readonly perMinute: number;
 }
@@ -25,9 +33,9 @@ const secret = z.strictObject({
 
 /** `kid`, `use` and `alg` come with most JWKs and decide nothing here. */
 const publicJwk = z
-  .record(z.string(), z.string())
+  .record(z.string(), z.unknown())
   .refine((jwk) => jwk['d'] === undefined, 'holds a private key')
-  .transform(({ kty = '', crv = '', x = '', y }) => ({ kty, crv, x, ...(y !== undefined && { y }) }));
+  .pipe(z.object({ kty: z.string(), crv: z.string(), x: z.string(), y: z.string().optional() }));
 
 const client = z
   .strictObject({

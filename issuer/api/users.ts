@@ -1,4 +1,4 @@
-import { agentIsLive, type Read } from '@bulla/verifier/log';
+import { leavingOf, type Read } from '@bulla/verifier/log';
 import { z } from 'zod';
 import type { Account } from '../account.ts';
 import { IssuerRefusal } from '../errors.ts';
@@ -153,14 +153,8 @@ function changeOf({ account, path, query }: ChangeCall): Omit<PlannedChange, 'pl
 }
 
 function leavingUser({ log }: Account, read: Read, id: string): ApiLeaving {
-  const agents = log.roster.agents.flatMap((agentId) => {
-    const agent = read(`agent/${agentId}`);
-    return agent?.owner === id && agentIsLive(read, agentId) ? [{ id: agentId, keys: agent.keys }] : [];
-  });
-  const owned = new Set(agents.map((agent) => agent.id));
-  const federations = log.federations().flatMap(([name, trust]) => (owned.has(trust.agent) ? [name] : []));
-  const { keys = [], groups = [] } = read(`principal/${id}`) ?? {};
-  return { agents, keys, federations, groups };
+  const { agents, keys, federations, groups } = leavingOf(read, log.world.records(), id);
+  return { agents: agents.map((each) => ({ id: each.agent, keys: each.keys })), keys, federations, groups };
 }
 
 function fits(
