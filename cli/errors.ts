@@ -92,6 +92,15 @@ export const cliCodes = {
   token_refused: { exit: 'no', meaning: 'the envelope does not hold against the log' },
   not_confirmed: { exit: 'no', meaning: 'the person who was asked did not confirm' },
   stop_unconfirmed: { exit: 'unconfirmed', meaning: 'a verifier did not confirm the restriction' },
+  login_refused: {
+    exit: 'refused',
+    meaning: 'the log-in at the IdP failed, or its ID token does not hold',
+  },
+  login_unreachable: { exit: 'unreachable', meaning: 'the IdP did not answer' },
+  invitation_invalid: {
+    exit: 'refused',
+    meaning: 'the invitation is malformed, or its code is wrong, used or expired',
+  },
   reference_invalid: {
     exit: 'config',
     meaning: 'a variable holds `bulla://` in something that is not a reference',

@@ -1,4 +1,5 @@
 import type { Ports } from '@bulla/verifier';
+import { isJsonObject } from '@bulla/verifier/envelope';
 import type { PolicySetDocument } from '@bulla/verifier/policy';
 import { CliError } from './errors.ts';
 
@@ -81,6 +82,65 @@ async function post(
     `the issuer answered ${response.status}`,
     { reason: code },
   );
+}
+
+/** One question to the issuer, JSON both ways. */
+export interface Question {
+  readonly url: string;
+  /** Default: POST where there is a body, else GET. */
+  readonly method?: 'GET' | 'POST' | 'DELETE';
+  /** Sent as a bearer token. */
+  readonly token?: string;
+  readonly body?: object;
+}
+
+/**
+ * Asks the issuer something other than to append an entry.
+ *
+ * @throws {CliError} `issuer_refused` with the issuer's code as reason, `issuer_unreachable`.
+ */
+export async function ask(
+  ports: Ports,
+  { url, method, token, body }: Question,
+): Promise<Readonly<Record<string, unknown>>> {
+  let response: Response;
+  let text: string;
+  try {
+    response = await ports.fetch(url, {
+      method: method ?? (body === undefined ? 'GET' : 'POST'),
+      headers: {
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      redirect: 'manual',
+      signal: AbortSignal.timeout(defaultTimeoutSeconds * 1000),
+    });
+    text = await response.text();
+  } catch (cause) {
+    throw new CliError('issuer_unreachable', `the issuer at \`${new URL(url).origin}\` did not answer`, {
+      cause,
+    });
+  }
+  if (!response.ok) {
+    const away = response.status >= 500 || response.status === 429;
+    throw new CliError(
+      away ? 'issuer_unreachable' : 'issuer_refused',
+      `the issuer answered ${response.status}`,
+      { reason: codeOf(text) },
+    );
+  }
+  return objectOf(text);
+}
+
+function objectOf(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = text === '' ? {} : JSON.parse(text);
+    if (isJsonObject(value)) return value;
+  } catch {
+    // Falls through: the parser's message would quote the answer.
+  }
+  throw new CliError('issuer_refused', 'the issuer answered something that is not JSON');
 }
 
 /** `code` of a problem (RFC 9457); anything that is not a short word is dropped. */

@@ -65,6 +65,11 @@ export class KeyRing {
     return createSigner(privateJwk);
   }
 
+  /** Whether a person would have to be asked for the passphrase of a new key. */
+  get wouldAsk(): boolean {
+    return this.#options.insecurePlaintextKey !== true && this.#given() === undefined;
+  }
+
   /** Makes a key under a new name. @throws {CliError} `key_exists`, `passphrase_missing`. */
   async make(name: string, curve: 'Ed25519' | 'P-256' = 'Ed25519'): Promise<Signer> {
     return this.#keep(name, generatePrivateJwk(curve));

@@ -1,4 +1,5 @@
 import { BullaCommand } from './command.ts';
+import { registerActivate } from './commands/activate.ts';
 import { registerAdmin } from './commands/admin.ts';
 import { registerApprove } from './commands/approve.ts';
 import { registerCall } from './commands/call.ts';
@@ -54,6 +55,7 @@ const registrations: readonly ((program: BullaCommand) => void)[] = [
   registerInit,
   registerServe,
   registerGuard,
+  registerActivate,
   registerAdmin,
   registerMe,
   registerOwnAgents,

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { type Ports, systemPorts } from '@bulla/verifier';
@@ -14,6 +15,8 @@ export interface Surroundings {
   readonly readStdin: () => Promise<string>;
   /** Asks a person without echo; undefined where nobody is there to ask. */
   readonly readSecret: ((question: string) => Promise<string>) | undefined;
+  /** Shows a page to the person, if there is a browser. */
+  readonly openBrowser: (url: string) => void;
   /** Ends a command that runs until it is told to stop (`serve`). */
   readonly stopped: AbortSignal;
 }
@@ -34,8 +37,22 @@ export function processSurroundings(): Surroundings {
     stderr: (line) => process.stderr.write(line),
     readStdin: () => text(process.stdin),
     readSecret: process.stdin.isTTY ? readSecretFromTerminal : undefined,
+    openBrowser,
     stopped: stop.signal,
   };
+}
+
+const openers: Partial<Record<NodeJS.Platform, readonly [string, ...string[]]>> = {
+  darwin: ['open'],
+  win32: ['rundll32', 'url.dll,FileProtocolHandler'],
+};
+
+/** No shell: the address is one argument. Where nothing opens it, the person does: it is printed as well. */
+function openBrowser(url: string): void {
+  const [program, ...first] = openers[process.platform] ?? ['xdg-open'];
+  const child = spawn(program, [...first, url], { stdio: 'ignore', detached: true });
+  child.on('error', () => undefined);
+  child.unref();
 }
 
 /** Version of the package, as in its package.json. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type UsersApiConfig, usersApiSchema } from './api/config.ts';
 import { type EventStreamConfig, eventStreamSchema, eventStreamsMeaning } from './events/config.ts';
+import { type InvitationsConfig, invitationsSchema } from './invitations/config.ts';
 import { type ConnectionConfig, connectionSchema } from './provisioning/connection.ts';
 
 /** A checked configuration of one account; what each field does is said once, in its schema below. */
@@ -21,6 +22,7 @@ export interface AccountConfig {
   readonly connections: readonly ConnectionConfig[];
   readonly usersApi?: UsersApiConfig | undefined;
   readonly eventStreams: readonly EventStreamConfig[];
+  readonly invitations?: InvitationsConfig | undefined;
   readonly keySetTimeoutSeconds: number;
   readonly keySetCooldownSeconds: number;
 }
@@ -159,6 +161,7 @@ const account = z
       ),
     usersApi: usersApiSchema,
     eventStreams: z.array(eventStreamSchema).max(16).default([]).describe(eventStreamsMeaning),
+    invitations: invitationsSchema,
     keySetTimeoutSeconds: z
       .number()
       .min(0.05)

@@ -7,6 +7,8 @@ import { EventStreams } from './events/streams.ts';
 import { KeySets } from './federation/key-sets.ts';
 import { createRateLimit, type RateLimit } from './http/rate.ts';
 import { createReaderCheck, type RequireReader } from './http/read-token.ts';
+import { Invitations, inviteProvisioned } from './invitations/invitations.ts';
+import { createMailTransport } from './invitations/transport.ts';
 import { AccountLog } from './log/account-log.ts';
 import { Mint } from './mint/mint.ts';
 import { type Endpoints, endpointsOf } from './oauth/metadata.ts';
@@ -36,6 +38,8 @@ export interface Account {
   /** By name. */
   readonly connections: ReadonlyMap<string, Connection>;
   readonly people: People;
+  /** Absent: nobody is invited. */
+  readonly invitations?: Invitations;
   readonly groups: Groups;
   /** Where the configuration has one. */
   readonly usersApi: UsersApi | undefined;
@@ -71,6 +75,7 @@ export async function openAccount(
   }
   await reconcileDirectory({ log, store: accountStore, ports });
   const endpoints = endpointsOf(issuer.publicUrl, config.account);
+  const invitations = openInvitations(config, { log, store: accountStore, ports, endpoints });
   return {
     config,
     endpoints,
@@ -88,16 +93,31 @@ export async function openAccount(
     }),
     keySets: new KeySets(config, ports),
     checkSecret: createSecretCheck(config.clientSecrets, ports.now),
-    requireReader: createReaderCheck(config.readTokens),
+    requireReader: createReaderCheck(config.readTokens, log.read, accountStore),
     limitClient: createRateLimit(config.tokensPerClientPerMinute, ports.now),
     limitAll: createRateLimit(config.tokensPerMinute, ports.now),
     connections,
-    people: new People({ log, store: accountStore, ports }),
+    people: new People({
+      log,
+      store: accountStore,
+      ports,
+      ...(invitations !== undefined && { onProvisioned: inviteProvisioned(ports.now) }),
+    }),
+    ...(invitations !== undefined && { invitations }),
     groups: new Groups({ log, store: accountStore, ports }),
     usersApi: config.usersApi && openUsersApi(config.usersApi, ports),
     events: new EventStreams({ config, log, store: accountStore, ports }),
     ports,
   };
+}
+
+function openInvitations(
+  { invitations: config }: AccountConfig,
+  parts: Pick<Account, 'log' | 'store' | 'ports' | 'endpoints'>,
+): Invitations | undefined {
+  if (config === undefined) return undefined;
+  const page = `${parts.endpoints.issuer}/activate`;
+  return new Invitations({ ...parts, config, page, transport: createMailTransport(config) });
 }
 
 function loadKeys(config: AccountConfig): Record<'logKey' | 'mintKey' | 'delegateKey', Signer> {

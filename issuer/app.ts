@@ -7,6 +7,7 @@ import { IssuerRefusal } from './errors.ts';
 import { addEventRoutes } from './events/routes.ts';
 import { checkHealth } from './health.ts';
 import { problemOf, problemResponse } from './http/problem.ts';
+import { addActivationRoutes } from './invitations/routes.ts';
 import { addKeyRoutes } from './log/key-routes.ts';
 import { addLogRoutes } from './log/routes.ts';
 import { closeStreams } from './log/stream.ts';
@@ -44,7 +45,10 @@ export async function createIssuer(
     throw error;
   }
   const timer = setInterval(() => {
-    for (const { log } of accounts.values()) void log.tick();
+    for (const { log, invitations } of accounts.values()) {
+      void log.tick();
+      void invitations?.tick();
+    }
   }, config.checkpointSeconds * 1000);
   for (const { events } of accounts.values()) events.start();
   return {
@@ -55,6 +59,7 @@ export async function createIssuer(
       for (const account of accounts.values()) {
         closeStreams(account);
         await account.events.close();
+        await account.invitations?.close();
         await account.log.close();
       }
       await store.close();
@@ -82,6 +87,7 @@ function createApp(config: IssuerConfig, accounts: ReadonlyMap<string, Account>,
   addKeyRoutes(app, find);
   addUsersApiRoutes(app, find, config.publicUrl);
   addEventRoutes(app, find);
+  addActivationRoutes(app, find, ports.now);
   app.get('/healthz', async (c) => {
     const health = await checkHealth(accounts.values(), config.maxCheckpointAgeSeconds);
     c.header('Cache-Control', 'no-store');

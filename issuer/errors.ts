@@ -22,6 +22,19 @@ export const issuerCodes = {
     meaning: 'request parameter is missing, repeated or malformed',
   },
   read_token_wrong: { status: 401, meaning: 'read token is missing or unknown' },
+  activation_code_invalid: {
+    status: 403,
+    meaning: 'invitation is wrong, used, expired, replaced by a newer one or of another account',
+  },
+  person_confirmed: { status: 409, meaning: 'person has nothing left to confirm' },
+  operator_unauthenticated: {
+    status: 401,
+    meaning: 'operator token is missing, unknown or expired',
+  },
+  operator_login_refused: {
+    status: 403,
+    meaning: 'log-in does not hold, is too old, was used before, or is of nobody who operates this account',
+  },
   rate_limited: {
     status: 429,
     oauth: 'temporarily_unavailable',

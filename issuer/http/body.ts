@@ -1,3 +1,5 @@
+import { parseJsonObject } from '@bulla/verifier/envelope';
+import type { Context } from 'hono';
 import { IssuerRefusal } from '../errors.ts';
 
 /**
@@ -30,4 +32,31 @@ function tooLarge(maxBytes: number): IssuerRefusal {
 export function requireMediaType(request: Request, expected: string): void {
   const type = (request.headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase();
   if (type !== expected) throw new IssuerRefusal('body_invalid', `content type is not \`${expected}\``);
+}
+
+/**
+ * The JSON object that a request carries, with no members but these.
+ *
+ * @throws {IssuerRefusal} `body_too_large`, `body_invalid`; {Refusal} a code of strict JSON parsing.
+ */
+export async function readJsonBody(
+  c: Context,
+  maxBytes: number,
+  members: readonly string[],
+): Promise<Readonly<Record<string, unknown>>> {
+  requireMediaType(c.req.raw, 'application/json');
+  const body = parseJsonObject(await readBody(c.req.raw, maxBytes));
+  if (Object.keys(body).some((member) => !members.includes(member))) {
+    throw new IssuerRefusal(
+      'body_invalid',
+      `body has a member beside ${members.map((name) => `\`${name}\``).join(', ')}`,
+    );
+  }
+  return body;
+}
+
+/** @throws {IssuerRefusal} `body_invalid`. */
+export function requireText(value: unknown, name: string): string {
+  if (typeof value !== 'string') throw new IssuerRefusal('body_invalid', `\`${name}\` is missing`);
+  return value;
 }

@@ -1,24 +1,50 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
+import type { Read } from '@bulla/verifier/log';
 import type { AccountConfig } from '../config.ts';
 import { IssuerRefusal } from '../errors.ts';
+import { readers } from '../store/invitations.ts';
+import type { Rows } from '../store/table.ts';
 
 const bearer = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/iu;
 
-/** Lets a reader pass. @throws {IssuerRefusal} `read_token_wrong`. */
-export type RequireReader = (authorization: string | undefined) => void;
+/** The token of `Authorization: Bearer <token>`; undefined where there is none. */
+export function bearerOf(authorization: string | undefined): string | undefined {
+  return bearer.exec(authorization ?? '')?.[1];
+}
 
 /**
- * Checks `Authorization: Bearer <read token>` against the configured hashes. Every hash is compared, each in constant
- * time, so that the answer's timing says nothing about them.
+ * Whether a token is one of those whose base64url SHA-256 is known. Every hash is compared, each in constant time, so that
+ * the answer's timing says nothing about them.
  */
-export function createReaderCheck(tokens: AccountConfig['readTokens']): RequireReader {
-  const known = tokens.map(({ sha256 }) => Buffer.from(sha256, 'base64url'));
-  return (authorization) => {
-    const token = bearer.exec(authorization ?? '')?.[1] ?? '';
-    const hash = createHash('sha256').update(token).digest();
-    const matches = known.filter((candidate) => timingSafeEqual(candidate, hash));
-    if (matches.length === 0 || token === '') {
-      throw new IssuerRefusal('read_token_wrong', 'read token is missing or unknown');
-    }
+export function isKnownToken(known: readonly { readonly sha256: string }[], token: string): boolean {
+  const given = Buffer.from(hash('sha256', token, 'base64url'));
+  return known.filter(({ sha256 }) => timingSafeEqual(Buffer.from(sha256), given)).length > 0;
+}
+
+/**
+ * Lets a reader pass.
+ *
+ * @returns whether they may still read: a personal token is void while its person is not active.
+ * @throws {IssuerRefusal} `read_token_wrong`.
+ */
+export type RequireReader = (authorization: string | undefined) => Promise<() => boolean>;
+
+/** Checks read tokens against the configured hashes, and against those that people got when they confirmed themselves. */
+export function createReaderCheck(
+  tokens: AccountConfig['readTokens'],
+  read: Read,
+  rows: Rows,
+): RequireReader {
+  return async (authorization) => {
+    const token = bearerOf(authorization);
+    if (token !== undefined && isKnownToken(tokens, token)) return () => true;
+    const row =
+      token === undefined
+        ? undefined
+        : await rows.first(readers, { sha256: hash('sha256', token, 'base64url') });
+    const mayRead = (): boolean =>
+      row !== undefined && read(`principal/${row.principal}`)?.status === 'active';
+    if (!mayRead()) throw new IssuerRefusal('read_token_wrong', 'read token is missing or unknown');
+    return mayRead;
   };
 }

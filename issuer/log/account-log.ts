@@ -180,10 +180,7 @@ export class AccountLog {
       await this.#catchUp();
       const { delegateKey } = this.#options;
       const time = this.#entryTime();
-      const delegate = liveDelegate(this.read, delegateKey.publicKey.thumbprint, time);
-      if (delegate?.lease.operations.includes('request.relay') !== true) {
-        throw new IssuerRefusal('relay_unavailable', 'issuer holds no live lease with `request.relay`');
-      }
+      this.#requireRelay(time);
       const position = { account: this.account, seq: this.world.size, prev: this.world.head ?? '', time };
       return this.#accept(parseEntry(signEntry({ ...position, request }, delegateKey)), []);
     });
@@ -220,6 +217,23 @@ export class AccountLog {
       const time = this.#entryTime();
       return (await draftPlan(this.world, await plan(this.read, time), signer, time)).changes;
     });
+  }
+
+  /** As {@link write}, for a plan that wraps requests: signed by the delegate key. @throws {IssuerRefusal} `relay_unavailable` too. */
+  async writeRelayed(plan: MakePlan): Promise<Written> {
+    const { delegateKey } = this.#options;
+    return this.write(delegateKey, (read, time) => {
+      this.#requireRelay(time);
+      return plan(read, time);
+    });
+  }
+
+  #requireRelay(time: number): void {
+    const { delegateKey } = this.#options;
+    const delegate = liveDelegate(this.read, delegateKey.publicKey.thumbprint, time);
+    if (delegate?.lease.operations.includes('request.relay') !== true) {
+      throw new IssuerRefusal('relay_unavailable', 'issuer holds no live lease with `request.relay`');
+    }
   }
 
   /** @returns undefined where somebody else wrote first. */

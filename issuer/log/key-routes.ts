@@ -17,7 +17,7 @@ export function addKeyRoutes(app: Hono, find: FindAccount): void {
 
 async function answer(c: Context, find: FindAccount, question: KeyQuestion): Promise<Response> {
   const account = find(c);
-  account.requireReader(c.req.header('authorization'));
+  await account.requireReader(c.req.header('authorization'));
   const { log } = account;
   c.header('Cache-Control', 'no-store');
   return c.json(await log.covered(({ note }) => createKeyAnswer(log.world, note, question)));

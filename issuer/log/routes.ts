@@ -1,5 +1,5 @@
 import { limits, Refusal } from '@bulla/verifier';
-import { isJsonObject, parseJsonObject } from '@bulla/verifier/envelope';
+import { isJsonObject } from '@bulla/verifier/envelope';
 import {
   hashTile,
   parseTilePath,
@@ -11,7 +11,7 @@ import {
 import type { Context, Hono } from 'hono';
 import type { Account } from '../account.ts';
 import { IssuerRefusal } from '../errors.ts';
-import { readBody, requireMediaType } from '../http/body.ts';
+import { readJsonBody, requireText } from '../http/body.ts';
 import type { FindAccount } from '../oauth/routes.ts';
 import type { StoredCheckpoint } from '../store/store.ts';
 import { type StreamLimits, streamLog } from './stream.ts';
@@ -32,21 +32,22 @@ export function addLogRoutes(app: Hono, find: FindAccount, config: LogRouteLimit
     c.header('Cache-Control', 'no-store');
     return c.text(requireCheckpoint(find(c)).note);
   });
-  app.get('/a/:account/log/entries', async (c) => entries(c, reader(c, find)));
-  app.get('/a/:account/log/stream', (c) => {
-    const account = reader(c, find);
+  app.get('/a/:account/log/entries', async (c) => entries(c, await reader(c, find)));
+  app.get('/a/:account/log/stream', async (c) => {
+    const account = find(c);
+    const mayRead = await account.requireReader(c.req.header('authorization'));
     const from = readFrom(c, requireCheckpoint(account).size);
-    return c.body(streamLog(account, from, config), 200, ndjson);
+    return c.body(streamLog(account, from, config, mayRead), 200, ndjson);
   });
-  app.get('/a/:account/log/tile/*', async (c) => tile(c, reader(c, find)));
-  app.get('/a/:account/policies/:digest', async (c) => policySet(c, reader(c, find)));
+  app.get('/a/:account/log/tile/*', async (c) => tile(c, await reader(c, find)));
+  app.get('/a/:account/policies/:digest', async (c) => policySet(c, await reader(c, find)));
   app.post('/a/:account/log/entries', async (c) => {
-    const account = reader(c, find);
+    const account = await reader(c, find);
     const { leaf, documents } = await readEntryBody(c, config.maxEntryBodyBytes);
     return c.json(await account.log.append(leaf, documents), 201);
   });
   app.post('/a/:account/log/requests', async (c) => {
-    const account = reader(c, find);
+    const account = await reader(c, find);
     const body = await readJsonBody(c, maxRequestBodyBytes, ['request']);
     return c.json(await account.log.relay(requireText(body['request'], 'request')), 201);
   });
@@ -58,9 +59,9 @@ const ndjson = {
   'X-Accel-Buffering': 'no',
 };
 
-function reader(c: Context, find: FindAccount): Account {
+async function reader(c: Context, find: FindAccount): Promise<Account> {
   const account = find(c);
-  account.requireReader(c.req.header('authorization'));
+  await account.requireReader(c.req.header('authorization'));
   return account;
 }
 
@@ -144,25 +145,4 @@ async function readEntryBody(
     );
   }
   return { leaf: requireText(body['leaf'], 'leaf'), documents };
-}
-
-async function readJsonBody(
-  c: Context,
-  maxBytes: number,
-  members: readonly string[],
-): Promise<Readonly<Record<string, unknown>>> {
-  requireMediaType(c.req.raw, 'application/json');
-  const body = parseJsonObject(await readBody(c.req.raw, maxBytes));
-  if (Object.keys(body).some((member) => !members.includes(member))) {
-    throw new IssuerRefusal(
-      'body_invalid',
-      `body has a member beside ${members.map((name) => `\`${name}\``).join(', ')}`,
-    );
-  }
-  return body;
-}
-
-function requireText(value: unknown, name: string): string {
-  if (typeof value !== 'string') throw new IssuerRefusal('body_invalid', `\`${name}\` is missing`);
-  return value;
 }

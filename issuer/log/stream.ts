@@ -15,15 +15,23 @@ const open = new WeakMap<Account, Set<LogStream>>();
  * checkpoint as it is signed. A reader pulls: what it has not taken yet stays in the store, so that a slow one costs
  * one chunk of memory, skips checkpoints, and after `maxStreamStallSeconds` without taking anything is cut off.
  *
+ * @param mayRead asked before each chunk: the stream of a person who was suspended ends.
  * @throws {IssuerRefusal} `rate_limited` above `maxStreams`, `closing`.
  */
-export function streamLog(account: Account, from: number, limits: StreamLimits): ReadableStream<Uint8Array> {
+export function streamLog(
+  account: Account,
+  from: number,
+  limits: StreamLimits,
+  mayRead: () => boolean,
+): ReadableStream<Uint8Array> {
   const streams = open.get(account) ?? new Set<LogStream>();
   open.set(account, streams);
   if (streams.size >= limits.maxStreams) {
     throw new IssuerRefusal('rate_limited', 'too many open streams: poll `entries` instead');
   }
-  const stream = new LogStream(account, from, limits.maxStreamStallSeconds, () => streams.delete(stream));
+  const stream = new LogStream(account, from, limits.maxStreamStallSeconds, mayRead, () =>
+    streams.delete(stream),
+  );
   streams.add(stream);
   return stream.readable;
 }
@@ -37,6 +45,7 @@ class LogStream {
   readonly readable: ReadableStream<Uint8Array>;
   readonly #account: Account;
   readonly #stallSeconds: number;
+  readonly #mayRead: () => boolean;
   readonly #onEnd: () => void;
   readonly #stopListening: () => void;
   #next: number;
@@ -47,10 +56,17 @@ class LogStream {
   #takenAt: number;
   #ended = false;
 
-  constructor(account: Account, from: number, stallSeconds: number, onEnd: () => void) {
+  constructor(
+    account: Account,
+    from: number,
+    stallSeconds: number,
+    mayRead: () => boolean,
+    onEnd: () => void,
+  ) {
     this.#account = account;
     this.#next = from;
     this.#stallSeconds = stallSeconds;
+    this.#mayRead = mayRead;
     this.#onEnd = onEnd;
     this.#takenAt = account.ports.now();
     this.readable = new ReadableStream<Uint8Array>(
@@ -83,6 +99,7 @@ class LogStream {
     const { log, store } = this.#account;
     for (;;) {
       const { checkpoint } = log;
+      if (!this.#mayRead()) this.end();
       if (this.#ended) return undefined;
       if (checkpoint !== undefined && checkpoint.note !== this.#sentNote) {
         const limit = Math.min(leavesPerChunk, checkpoint.size - this.#next);

@@ -1,5 +1,6 @@
 import type { Change } from '@bulla/verifier/log';
 import { addresses, members, type ResourceRow, resources } from '../store/directory.ts';
+import { invitations, readers } from '../store/invitations.ts';
 import { putRow, type Rows, type RowWrite, removeRows } from '../store/table.ts';
 
 /**
@@ -26,6 +27,8 @@ export function personRemoval(id: string): readonly RowWrite[] {
   return [
     removeRows(members, { member: id }),
     removeRows(addresses, { id }),
+    removeRows(invitations, { principal: id }),
+    removeRows(readers, { principal: id }),
     removeRows(resources, { id, kind: 'User' }),
   ];
 }

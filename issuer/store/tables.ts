@@ -1,5 +1,6 @@
 import { addresses, members, resources, scimTokens } from './directory.ts';
 import { eventPositions, seenEvents } from './events.ts';
+import { invitations, readers } from './invitations.ts';
 import type { AnyTable } from './table.ts';
 import { apiAudit, apiCalls, apiTokens } from './users-api.ts';
 
@@ -14,4 +15,6 @@ export const storedTables: readonly AnyTable[] = [
   apiAudit,
   seenEvents,
   eventPositions,
+  invitations,
+  readers,
 ];

@@ -21,6 +21,10 @@ export interface RunOptions {
   /** Answers of the person at the terminal, in order. Without it nobody is there. */
   readonly typed?: readonly string[];
   readonly ports?: Ports;
+  /** What the browser does with a page that the command opens. */
+  readonly openBrowser?: (url: string) => void;
+  /** Lets a command that waits go on. Default: it is told to stop at once. */
+  readonly stopped?: AbortSignal;
   /** This command is asked for an envelope, on stdout. Nothing else may hold one. */
   readonly printsEnvelope?: true;
 }
@@ -148,7 +152,8 @@ export class Desk {
       },
       readStdin: async () => options.stdin ?? '',
       readSecret: typed === undefined ? undefined : async () => typed.shift() ?? '',
-      stopped: AbortSignal.abort(),
+      openBrowser: options.openBrowser ?? (() => undefined),
+      stopped: options.stopped ?? AbortSignal.abort(),
     });
     // `bulla approve` is asked for an approval.
     const asked = options.printsEnvelope === true || argv[0] === 'approve';

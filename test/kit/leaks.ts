@@ -106,11 +106,13 @@ const spireAnswer = /^token\(\S+\):\n\t[\w.-]+\n/u;
 /** How a job asks its runner to hide a value. The runner takes the line out. */
 const maskLines = /^::add-mask::.*$/gmu;
 
-/** Without what belongs there: `access_token` of a token response (RFC 6749 section 5.1), and the answers above. */
+/** Without what belongs there: the tokens of a token response (RFC 6749 section 5.1, OpenID Connect Core section 3.1.3.3), and the answers above. */
 function withoutToken(text: string): string {
   if (!text.startsWith('{')) return text.replace(spireAnswer, '').replaceAll(maskLines, '');
   try {
-    const { access_token: _token, ...rest } = JSON.parse(text) as Record<string, unknown>;
+    const answer = JSON.parse(text) as Record<string, unknown>;
+    const { access_token: token, ...rest } = answer;
+    if (token !== undefined) delete rest['id_token'];
     const names = Object.keys(rest).sort().join(' ');
     return answersWithSecrets.some((each) => each.join(' ') === names) ? '' : JSON.stringify(rest);
   } catch {
