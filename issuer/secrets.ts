@@ -30,8 +30,6 @@ export function loadSecret(field: string, file: string): string {
 }
 
 function readPrivateFile(field: string, file: string): string {
-/** Text of a file that only its owner may read or write. @throws {ConfigError} naming `field` and the file. */
-export function readPrivateFile(field: string, file: string): string {
   let descriptor: number;
   try {
     descriptor = openSync(file, 'r');

@@ -3,7 +3,7 @@ import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createTransport, type SendMailOptions, type Transporter } from 'nodemailer';
 import { ConfigError } from '../errors.ts';
-import { readPrivateFile } from '../secrets.ts';
+import { loadSecret } from '../secrets.ts';
 import type { InvitationsConfig } from './config.ts';
 
 /** A mail of ours: text only, one recipient. */
@@ -63,7 +63,7 @@ function smtp(text: string, passwordFile: string | undefined): Transporter {
     greetingTimeout: timeoutMilliseconds,
     socketTimeout: timeoutMilliseconds,
     ...(user !== '' && {
-      auth: { user, pass: readPrivateFile('invitations.smtpPasswordFile', passwordFile ?? '').trim() },
+      auth: { user, pass: loadSecret('invitations.smtpPasswordFile', passwordFile ?? '') },
     }),
   });
 }
