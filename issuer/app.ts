@@ -13,6 +13,9 @@ import { addLogRoutes } from './log/routes.ts';
 import { closeStreams } from './log/stream.ts';
 import { addOauthRoutes } from './oauth/routes.ts';
 import { type IssuerPorts, systemIssuerPorts, withoutStepsBack } from './ports.ts';
+import { addScimRoutes, isScimPath, scimMethods } from './scim/routes.ts';
+
+const methods: ReadonlySet<string> = new Set(['GET', 'POST']);
 
 /** A running issuer without a server: mount `app` wherever Fetch requests come from. */
 export interface Issuer {
@@ -77,9 +80,8 @@ function createApp(config: IssuerConfig, accounts: ReadonlyMap<string, Account>,
   };
   app.use(async (c, next) => {
     c.header('X-Content-Type-Options', 'nosniff');
-    if (c.req.method !== 'GET' && c.req.method !== 'POST') {
-      throw new IssuerRefusal('method_refused', 'only GET and POST are taken');
-    }
+    const taken = isScimPath(c.req.path) ? scimMethods : methods;
+    if (!taken.has(c.req.method)) throw new IssuerRefusal('method_refused', 'method is not taken');
     await next();
   });
   addOauthRoutes(app, find, createNonces({ now: ports.now }));
@@ -88,6 +90,7 @@ function createApp(config: IssuerConfig, accounts: ReadonlyMap<string, Account>,
   addUsersApiRoutes(app, find, config.publicUrl);
   addEventRoutes(app, find);
   addActivationRoutes(app, find, ports.now);
+  addScimRoutes(app, find);
   app.get('/healthz', async (c) => {
     const health = await checkHealth(accounts.values(), config.maxCheckpointAgeSeconds);
     c.header('Cache-Control', 'no-store');

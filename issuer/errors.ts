@@ -198,6 +198,23 @@ export const issuerCodes = {
   },
   idempotency_key_invalid: { status: 400, meaning: '`Idempotency-Key` is not 1 to 128 visible characters' },
   idempotency_key_reused: { status: 422, meaning: '`Idempotency-Key` was used for another call' },
+
+  // SCIM
+  scim_scope_missing: { status: 403, meaning: 'SCIM token lacks the scope that this needs' },
+  scim_resource_unknown: { status: 404, meaning: 'connection has no resource with this id' },
+  scim_filter_invalid: {
+    status: 400,
+    meaning: 'filter is malformed, too long, too deep, or names what cannot be compared',
+  },
+  scim_filter_refused: { status: 403, meaning: 'schemas and resource types are not filtered' },
+  scim_syntax_invalid: { status: 400, meaning: 'SCIM message is not of the demanded form' },
+  scim_path_invalid: { status: 400, meaning: 'path of a PATCH operation is malformed or names no attribute' },
+  scim_target_missing: { status: 400, meaning: 'path of a PATCH operation is missing or selects nothing' },
+  scim_value_invalid: { status: 400, meaning: 'attribute is missing, or has a value it cannot have' },
+  scim_attribute_fixed: { status: 400, meaning: 'attribute cannot be changed in this way' },
+  scim_reference_unknown: { status: 409, meaning: '`bulkId` names no resource that the bulk request made' },
+  scim_too_many: { status: 413, meaning: 'more operations in one request than are taken' },
+  scim_me_absent: { status: 501, meaning: 'token belongs to a connection, which is nobody' },
 } as const;
 
 export type IssuerCode = keyof typeof issuerCodes;

@@ -2,13 +2,14 @@ import type { Change } from '@bulla/verifier/log';
 import { addresses, members, type ResourceRow, resources } from '../store/directory.ts';
 import { invitations, readers } from '../store/invitations.ts';
 import { putRow, type Rows, type RowWrite, removeRows } from '../store/table.ts';
+import { projectAgents } from './agent-projection.ts';
 
 /**
  * What entries of the log, whoever signed them, mean for the directory (law 6): a person who was deprovisioned is gone, and a
  * SCIM group that stands for a group of the log has the members that the log says, as far as its connection manages them.
  */
 export async function projectDirectory(changes: readonly Change[], rows: Rows): Promise<readonly RowWrite[]> {
-  const writes: RowWrite[] = [];
+  const writes: RowWrite[] = [...(await projectAgents(changes, rows))];
   for (const { op } of changes) {
     if (op.type === 'principal.deprovision') writes.push(...personRemoval(op.principal));
     if ((op.type === 'member.add' || op.type === 'member.remove') && op.member.startsWith('principal/')) {

@@ -1,3 +1,4 @@
+import { agentResources } from './agent-resource.ts';
 import { addresses, members, resources, scimTokens } from './directory.ts';
 import { eventPositions, seenEvents } from './events.ts';
 import { invitations, readers } from './invitations.ts';
@@ -10,6 +11,7 @@ export const storedTables: readonly AnyTable[] = [
   members,
   addresses,
   scimTokens,
+  agentResources,
   apiTokens,
   apiCalls,
   apiAudit,

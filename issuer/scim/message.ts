@@ -1,0 +1,56 @@
+import type { JsonObject } from '@bulla/verifier/envelope';
+import { IssuerRefusal } from '../errors.ts';
+import { problemOf } from '../http/problem.ts';
+import { scimTypeOf } from './refuse.ts';
+
+/** One request, however it came: over HTTP, or as an operation of a bulk request. */
+export interface ScimRequest {
+  readonly method: string;
+  /** What follows the base: `/Users/<id>`. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly body?: JsonObject | undefined;
+  readonly ifMatch?: string | undefined;
+  readonly ifNoneMatch?: string | undefined;
+}
+
+/** Its answer. */
+export interface ScimAnswer {
+  readonly status: number;
+  readonly body?: JsonObject | undefined;
+  readonly location?: string | undefined;
+  /** Weak entity tag. */
+  readonly version?: string | undefined;
+  /** Code of the refusal, if it is one. */
+  readonly code?: string | undefined;
+}
+
+/** Extension of the Error message that holds the stable code. */
+export const errorExtension = 'urn:bulla:scim:error';
+
+/**
+ * What a refusal is as an Error message: RFC 7644 section 3.12. A rule of the trust log that said no is named by its code in
+ * {@link errorExtension} and in `detail`: 429 where waiting helps, else 403. Nothing that was sent is quoted.
+ */
+export function errorAnswer(error: unknown): ScimAnswer {
+  const { code, status: declared, detail, meaning } = problemOf(error);
+  const status = code.startsWith('rule_') ? ruleStatus(declared) : declared;
+  const scimType = scimTypeOf(code);
+  const said = code.startsWith('rule_') ? `${code}: ${detail}` : detail;
+  return {
+    status,
+    code,
+    body: {
+      schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'],
+      status: String(status),
+      ...(scimType !== undefined && { scimType }),
+      detail: status >= 500 && !(error instanceof IssuerRefusal) ? meaning : said,
+      [errorExtension]: { code },
+    },
+  };
+}
+
+/** The table of the log answers admins' tools; a client of SCIM is told that it may not, or not yet. */
+function ruleStatus(declared: number): number {
+  return declared === 429 || declared >= 500 ? declared : 403;
+}
