@@ -5,6 +5,7 @@ import { registerApprove } from './commands/approve.ts';
 import { registerCall } from './commands/call.ts';
 import { registerCi } from './commands/ci.ts';
 import { registerDemo } from './commands/demo.ts';
+import { registerErase } from './commands/erase.ts';
 import { registerGuard } from './commands/guard.ts';
 import { registerInit } from './commands/init.ts';
 import { registerLog } from './commands/log.ts';
@@ -16,6 +17,7 @@ import { registerPin } from './commands/pin.ts';
 import { registerPolicy } from './commands/policy.ts';
 import { registerRestrict } from './commands/restrict.ts';
 import { registerRun } from './commands/run.ts';
+import { registerScim } from './commands/scim.ts';
 import { registerSecret } from './commands/secret.ts';
 import { registerServe } from './commands/serve.ts';
 import { registerShow } from './commands/show.ts';
@@ -69,6 +71,8 @@ const registrations: readonly ((program: BullaCommand) => void)[] = [
   registerNarrow,
   registerToken,
   registerSecret,
+  registerScim,
+  registerErase,
   registerCall,
   registerApprove,
   registerRun,

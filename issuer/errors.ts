@@ -81,6 +81,14 @@ export const issuerCodes = {
     meaning: 'bearer token of a connection is missing, unknown, revoked or expired',
   },
   scim_token_unknown: { status: 404, meaning: 'no token of a connection has this id' },
+  login_trust_missing: {
+    status: 503,
+    meaning: 'log-in by which people of this connection confirm themselves is not trusted in the log',
+  },
+  erase_live: {
+    status: 409,
+    meaning: 'person is not deprovisioned, and no connection of this configuration may do that',
+  },
   version_moved: { status: 412, meaning: 'resource is not in the version that was asked for' },
 
   // token endpoint

@@ -19,6 +19,7 @@ export {
 export { type InitialisedAccount, initAccount } from './init.ts';
 export { type IssuerPorts, type LogLine, systemIssuerPorts } from './ports.ts';
 export type { Connection, ConnectionConfig, Source } from './provisioning/connection.ts';
+export { type Erased, eraseFromDatabase, erasePerson } from './provisioning/erase.ts';
 export {
   checkScimToken,
   issueScimToken,

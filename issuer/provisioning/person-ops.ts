@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { Signer } from '@bulla/verifier';
 import { canonicalJson } from '@bulla/verifier/envelope';
 import type { Operation, PersonLogin, Read, Records } from '@bulla/verifier/log';
@@ -9,14 +10,33 @@ import { domainOf, loggedAttributes, type PersonData } from './person.ts';
 /** A person's record in the log. */
 export type Principal = NonNullable<Records[`principal/${string}`]>;
 
-/** By which log-in the person will confirm themselves, where the connection has one that names them. */
+/**
+ * By which log-in the person will confirm themselves, where the connection has one and the resource names them to it. Fixed at
+ * provisioning: the log takes no other later.
+ *
+ * @throws {IssuerRefusal} `login_trust_missing`: nobody would be able to confirm themselves.
+ */
 export function loginOf(
-  _connection: Connection,
-  _data: PersonData,
-  _read: Read,
-  _ports: IssuerPorts,
+  { config }: Connection,
+  data: PersonData,
+  read: Read,
+  ports: Pick<IssuerPorts, 'randomBytes'>,
 ): { readonly logged: PersonLogin; readonly salt: string } | undefined {
-  return undefined;
+  if (config.login === undefined) return undefined;
+  const { from, trust } = config.login;
+  const record = read(`login/${trust}`);
+  if (record?.status !== 'trusted') {
+    throw new IssuerRefusal(
+      'login_trust_missing',
+      'the log trusts no log-ins by the name of this connection',
+    );
+  }
+  const value = from === 'externalId' ? data.externalId : data.userName;
+  if (value === null) return undefined;
+  const salt = Buffer.from(ports.randomBytes(16)).toString('base64url');
+  const { claim, issuer } = record;
+  const hashed = hash('sha256', canonicalJson({ claim, issuer, salt, value }), 'base64url');
+  return { logged: { trust, hash: hashed }, salt };
 }
 
 /** Expected here and demanded by the lease: else one connection's rows would be about another's people. */

@@ -1,7 +1,6 @@
-import { hash } from 'node:crypto';
 import { domainToASCII } from 'node:url';
-import { canonicalJson, type Json, type JsonObject } from '@bulla/verifier/envelope';
-import type { AddressRow, ResourceRow } from '../store/directory.ts';
+import { type Json, type JsonObject } from '@bulla/verifier/envelope';
+import type { AddressRow } from '../store/directory.ts';
 import type { ConnectionConfig } from './connection.ts';
 
 /** A person as an IdP describes them. */
@@ -60,32 +59,6 @@ export function loggedAttributes(body: JsonObject, connection: ConnectionConfig)
     if (value !== undefined) found[name] = value;
   }
   return found;
-}
-
-/** `login.hash` of the log: what the confirming log-in must say, unreadable without the salt. */
-export function loginHash(login: {
-  readonly issuer: string;
-  readonly claim: string;
-  readonly salt: string;
-  readonly value: string;
-}): string {
-  const { claim, issuer, salt, value } = login;
-  return hash('sha256', canonicalJson({ claim, issuer, salt, value }), 'base64url');
-}
-
-/** What of the resource names the person to the confirming IdP; undefined where it has none. */
-export function loginValue(
-  row: Pick<PersonData, 'userName' | 'externalId'>,
-  from: 'externalId' | 'userName',
-): string | undefined {
-  return (from === 'externalId' ? row.externalId : row.userName) ?? undefined;
-}
-
-/** The `userName` as the IdP wrote it. */
-export function userNameOf(row: ResourceRow): string {
-  const body = JSON.parse(row.body) as JsonObject;
-  const name = member(body, 'userName');
-  return typeof name === 'string' ? name : row.name;
 }
 
 /** `name.familyName`, `urn:…:User:department`: members by dots, a schema before the last colon. SCIM names have no case. */

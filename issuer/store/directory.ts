@@ -42,6 +42,7 @@ export const resources: Table<ResourceRow> = defineTable<ResourceRow>(
     key: ['id'],
     unique: [['connection', 'kind', 'name']],
     indexes: [['connection', 'kind', 'externalId'], ['log']],
+    person: 'id',
   },
 );
 
@@ -55,7 +56,7 @@ export interface MemberRow {
 export const members: Table<MemberRow> = defineTable<MemberRow>(
   'member',
   { groupId: 'text', member: 'text' },
-  { key: ['groupId', 'member'], indexes: [['member']] },
+  { key: ['groupId', 'member'], indexes: [['member']], person: 'member' },
 );
 
 /** Lower-cased e-mail addresses of people, for look-ups by security events and operators. */
@@ -67,7 +68,7 @@ export interface AddressRow {
 export const addresses: Table<AddressRow> = defineTable<AddressRow>(
   'address',
   { id: 'text', address: 'text' },
-  { key: ['id', 'address'], indexes: [['address']] },
+  { key: ['id', 'address'], indexes: [['address']], person: 'id' },
 );
 
 /** A bearer token of a connection. The token itself is nowhere. */

@@ -16,6 +16,8 @@ export interface AnyTable {
   /** Further sets of columns that no two rows share; rows with a null in one are not compared. */
   readonly unique: readonly (readonly string[])[];
   readonly indexes: readonly (readonly string[])[];
+  /** Column with the id of the person whom a row is about: erasing the person removes the row. */
+  readonly person?: string;
 }
 
 /** A table whose rows are of type `Row`. */
@@ -34,6 +36,7 @@ export function defineTable<Row extends { readonly [K in keyof Row]: Cell }>(
     readonly key: ColumnsOf<Row>;
     readonly unique?: readonly ColumnsOf<Row>[];
     readonly indexes?: readonly ColumnsOf<Row>[];
+    readonly person?: keyof Row & string;
   },
 ): Table<Row> {
   return { name, columns, unique: [], indexes: [], ...keys };
