@@ -1,6 +1,6 @@
 import { domainToASCII } from 'node:url';
 import { type Json, type JsonObject } from '@bulla/verifier/envelope';
-import type { AddressRow } from '../store/directory.ts';
+import type { AddressRow, ResourceRow } from '../store/directory.ts';
 import type { ConnectionConfig } from './connection.ts';
 
 /** A person as an IdP describes them. */
@@ -59,6 +59,13 @@ export function loggedAttributes(body: JsonObject, connection: ConnectionConfig)
     if (value !== undefined) found[name] = value;
   }
   return found;
+}
+
+/** The `userName` as the IdP wrote it. */
+export function userNameOf(row: ResourceRow): string {
+  const body = JSON.parse(row.body) as JsonObject;
+  const name = member(body, 'userName');
+  return typeof name === 'string' ? name : row.name;
 }
 
 /** `name.familyName`, `urn:…:User:department`: members by dots, a schema before the last colon. SCIM names have no case. */
