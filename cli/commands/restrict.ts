@@ -2,6 +2,7 @@ import { inspect } from '@bulla/verifier/envelope';
 import { resume, revoke, revokeCapability, suspend } from '../admin.ts';
 import type { BullaCommand, Given } from '../command.ts';
 import { CliError } from '../errors.ts';
+import { leavingLines, leavingWith } from '../leaving.ts';
 import type { Ledger } from '../ledger.ts';
 import { reportEntry } from '../report.ts';
 import type { Session } from '../session.ts';
@@ -13,8 +14,10 @@ export function registerRestrict(program: BullaCommand): void {
     .command('suspend')
     .description('Suspend a person with all their agents, or one agent. Done means: seen in a checkpoint.')
     .argument('<subject>', 'id of a person or agent')
-    .example('bulla suspend agt_9b01d4')
+    .option('--dry-run', 'show all that would end with it, and change nothing')
+    .example('bulla suspend prn_3f2a9c --dry-run')
     .run(async (session, given) => {
+      if (given.flag('dryRun')) return showLeaving(session, given.argument(0));
       await session.acting(async (ledger) => {
         const id = subjectId(ledger, given.argument(0));
         const entry = await suspend(ledger, id);
@@ -37,9 +40,22 @@ export function registerRestrict(program: BullaCommand): void {
     .description('End a person, an agent, a key or one capability. There is no way back.')
     .argument('[subject]', 'id of a person or agent, or thumbprint of a key')
     .option('--since <seq>', 'with a key: what it added from this entry on ends too')
+    .option('--dry-run', 'with a person or agent: show all that would end, and change nothing')
     .option('--capability <envelope>', 'file with an envelope, or - for stdin: ends this one capability')
     .example('bulla revoke agt_9b01d4')
     .run(end);
+}
+
+/** What `suspend` and `revoke` would end. Needs no key: whoever follows the log may look. */
+async function showLeaving(session: Session, text: string): Promise<void> {
+  await session.reading((ledger) => {
+    const id = subjectId(ledger, text);
+    const leaving = leavingWith(ledger, id);
+    session.output.result({ dryRun: true, subject: id, leaving }, [
+      ...leavingLines(id, leaving),
+      'nothing was changed',
+    ]);
+  });
 }
 
 async function lift(session: Session, given: Given): Promise<void> {
@@ -67,6 +83,7 @@ async function end(session: Session, given: Given): Promise<void> {
   if ((envelope === undefined) === (subject === undefined)) {
     throw new CliError('argument_invalid', 'name either a subject or `--capability`');
   }
+  if (given.flag('dryRun')) return showLeaving(session, subject ?? '');
   if (envelope !== undefined) {
     await endCapability(session, envelope);
     return;

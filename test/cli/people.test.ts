@@ -102,6 +102,42 @@ describe('whose key is whose', () => {
   });
 });
 
+test('a dry run shows what falls with a person, and with one agent, and changes nothing', async () => {
+  const erin = await activated();
+  const { agent, key } = await as(erin, 'agent', 'add', '--key', 'ci');
+  const group = await desk.addGroup();
+  await desk.json('admin', 'group', 'add-member', group, erin.id);
+  for (const command of ['suspend', 'revoke']) {
+    const { leaving } = await as(bob, command, erin.id, '--dry-run');
+    expect(leaving).toEqual({
+      principal: erin.id,
+      status: 'active',
+      keys: [erin.key],
+      groups: [group],
+      agents: [{ agent, kind: 'autonomous', keys: [key], federations: [] }],
+      federations: [],
+    });
+  }
+  expect((await desk.run(['suspend', erin.id, '--dry-run'])).stdout.split('\n')).toEqual([
+    erin.id,
+    `├─ key ${erin.key}`,
+    `├─ agent ${String(agent)}, autonomous`,
+    `│  ├─ key ${String(key)}`,
+    '│  └─ its envelopes, and all that was handed on from them',
+    `└─ its part in ${group}`,
+    'nothing was changed',
+    '',
+  ]);
+  expect(await as(erin, 'suspend', String(agent), '--dry-run')).toMatchObject({
+    leaving: { keys: [], groups: [], agents: [{ agent }] },
+  });
+  await as(erin, 'agent', 'suspend', String(agent));
+  expect((await desk.run(['suspend', String(agent), '--dry-run'])).stdout).toContain(
+    'nothing of it is in force',
+  );
+  expect(await statusOf(agent)).toBe('suspended (by owner)');
+});
+
 describe('a person, by requests that their own key signs', () => {
   test('sees who they are, and their key in words', async () => {
     const { id, key, fingerprint } = await as(alice, 'me');
