@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { addRow, resources } from '@bulla/issuer';
+import type { Signer } from '@bulla/verifier';
 import type { Lease } from '@bulla/verifier/log';
 import {
   type CryptoKey,
@@ -16,6 +16,7 @@ import {
   SignJWT,
 } from 'jose';
 import { IssuerWorld, newKey } from './issuer.ts';
+import { newSigner } from './log.ts';
 
 export const caep = 'https://schemas.openid.net/secevent/caep/event-type/';
 export const risc = 'https://schemas.openid.net/secevent/risc/event-type/';
@@ -171,12 +172,10 @@ export interface EventWorldOptions {
 export class EventWorld {
   readonly world: IssuerWorld;
   readonly transmitter: Transmitter;
-  readonly #alice: string;
 
   private constructor(world: IssuerWorld, transmitter: Transmitter) {
     this.world = world;
     this.transmitter = transmitter;
-    this.#alice = world.alice.id;
   }
 
   static async create(options: EventWorldOptions = {}): Promise<EventWorld> {
@@ -221,27 +220,28 @@ export class EventWorld {
     Object.assign(world.config.accounts[0] ?? {}, { eventStreams: [stream], keySetCooldownSeconds: 0 });
     await world.start();
     const events = new EventWorld(world, transmitter);
-    await events.list('alice', world.alice.id);
+    await events.#hireAlice();
     return events;
   }
 
-  /** Puts somebody who is in the log into the directory. */
-  async list(name: string, id: string, change: { readonly connection?: string } = {}): Promise<void> {
-    const row = {
-      id,
-      connection: 'okta',
-      kind: 'User' as const,
-      name: `${name}@corp.example`,
-      externalId: `00u-${name}`,
-      log: null,
-      salt: null,
-      version: 1,
-      created: '2026-01-01T00:00:00Z',
-      modified: '2026-01-01T00:00:00Z',
-      body: '{}',
-      ...change,
-    };
-    await this.world.hosted.store.writeRows([addRow(resources, row)]);
+  /** Provisions somebody over the connection `okta`: `<name>@corp.example`, `00u-<name>`. @returns the principal's id. */
+  async provision(name: string, emails: readonly string[] = []): Promise<string> {
+    const { hosted, okta } = this.world;
+    const userName = `${name}@corp.example`;
+    const body = { userName, emails: emails.map((value) => ({ value })) };
+    const { id } = await hosted.people.provision(okta, { userName, externalId: `00u-${name}`, body });
+    return id;
+  }
+
+  /** Alice is provisioned, an admin confirms her, and she takes on an agent. */
+  async #hireAlice(): Promise<void> {
+    const { world } = this;
+    const id = await this.provision('alice');
+    const signer = newSigner();
+    await this.admin({ type: 'principal.activate', principal: id, key: signer.publicKey.jwk }, [signer]);
+    world.alice = { id, signer };
+    world.agent = world.ledger.agent(world.alice);
+    await world.appended(world.ledger.lastLeaf);
   }
 
   async push(
@@ -268,7 +268,7 @@ export class EventWorld {
     return { format: 'email', email: 'alice@corp.example' };
   }
 
-  person(id: string = this.#alice): { readonly status: string; readonly epoch: number } | undefined {
+  person(id: string = this.world.alice.id): { readonly status: string; readonly epoch: number } | undefined {
     return this.world.hosted.log.read(`principal/${id}`);
   }
 
@@ -278,11 +278,14 @@ export class EventWorld {
   }
 
   /** An entry by the admin, whatever the issuer appended meanwhile. */
-  async admin(op: Parameters<IssuerWorld['ledger']['do']>[0]): Promise<void> {
+  async admin(
+    op: Parameters<IssuerWorld['ledger']['do']>[0],
+    cosigners: readonly Signer[] = [],
+  ): Promise<void> {
     const { ledger, hosted } = this.world;
     for (const leaf of await hosted.store.entries(ledger.leaves.length, 1000)) ledger.append(leaf);
     ledger.time = Math.max(ledger.time, hosted.log.world.lastTime);
-    ledger.do(op);
+    ledger.do(op, cosigners);
     await this.world.appended(ledger.lastLeaf);
   }
 
