@@ -114,18 +114,17 @@ function reactivation(call: ChangeCall): PlannedChange {
   const { path } = call;
   return {
     ...changeOf(call),
-    plan: (read) =>
-      requireAgent(read, path.id).live
-        ? undefined
-        : { type: 'agent.resume', agent: path.id, keys: keysToKeep(read, path.id) },
+    plan: (read) => {
+      const agent = requireAgent(read, path.id);
+      return agent.live ? undefined : { type: 'agent.resume', agent: path.id, keys: keysToKeep(read, agent) };
+    },
   };
 }
 
 /** Keys from before a recovery of the owner do not come back; the rules would refuse the whole. */
-function keysToKeep(read: Read, id: string): readonly string[] {
-  const agent = read(`agent/${id}`);
-  const recovered = read(`principal/${agent?.owner ?? ''}`)?.recoveredSeq ?? null;
-  return (agent?.keys ?? []).filter((thumbprint) => {
+function keysToKeep(read: Read, { owner, keys }: ApiAgent): readonly string[] {
+  const recovered = read(`principal/${owner}`)?.recoveredSeq ?? null;
+  return keys.filter((thumbprint) => {
     const key = read(`key/${thumbprint}`);
     return recovered === null || key === undefined || key.addedBy === null || key.addedSeq >= recovered;
   });

@@ -116,6 +116,12 @@ function parseCall<Path extends z.ZodObject, Query extends z.ZodObject>(
   return { ...raw, path: path.data, query: query.data };
 }
 
+function placeOf(position: string): number {
+  if (!/^\d{1,15}$/u.test(position))
+    throw new IssuerRefusal('cursor_invalid', 'cursor is not one of this list');
+  return Number(position);
+}
+
 interface Page {
   readonly items: readonly object[];
   readonly next: string | null;
@@ -136,7 +142,7 @@ export async function pageOf<Item>(
   { pick, show }: { pick: (id: string) => Item | undefined; show: (item: Item) => Promise<object> },
 ): Promise<Page> {
   const scope: CursorScope = { account: account.log.account, client: caller.client.id, operation, query };
-  let at = query.cursor === undefined ? 0 : Number(readCursor(scope, query.cursor));
+  let at = query.cursor === undefined ? 0 : placeOf(readCursor(scope, query.cursor));
   const items: Item[] = [];
   for (; at < ids.length && items.length < query.limit; at += 1) {
     const item = pick(ids[at] ?? '');

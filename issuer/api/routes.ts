@@ -109,9 +109,10 @@ function requireScope(c: Context, caller: Caller, { scope }: Endpoint): void {
 
 function readQuery(c: Context): Readonly<Record<string, string>> {
   const query: Record<string, string> = {};
-  for (const [name, values] of Object.entries(c.req.queries())) {
-    if (values.length !== 1) throw new IssuerRefusal('parameter_invalid', 'query repeats a parameter');
-    query[name] = values[0] ?? '';
+  for (const [name, value] of new URL(c.req.url).searchParams) {
+    if (Object.hasOwn(query, name)) throw new IssuerRefusal('parameter_invalid', 'query repeats a parameter');
+    // Not by assignment, which would make nothing of `__proto__`.
+    Object.defineProperty(query, name, { value, enumerable: true });
   }
   return query;
 }

@@ -44,7 +44,7 @@ describe('a client gets an access token', () => {
       client,
       oauth.ClientSecretBasic(partnerSecret),
       { scope: 'users:read' },
-      customFetch as never,
+      customFetch,
     );
     const { access_token: token } = await oauth.processClientCredentialsResponse(server, client, response);
     expect((await api.call('GET /users', token)).status).toBe(200);
