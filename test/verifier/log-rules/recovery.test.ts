@@ -267,6 +267,8 @@ describe('recovery by people', () => {
     const subject = `principal/${world.bob.id}`;
     world.ledger.do({ type: 'key.add', subject, key: second.publicKey.jwk }, [second]);
     expect(recover(world, [world.bob.signer, second])).toBe(unmet);
+    const three = [world.bob.signer, second, world.sam.signer];
+    expect(recover(world, three)).toBe('rule_signature_unneeded');
   });
 
   test('whoever is suspended or has lost the key does not count', () => {

