@@ -51,6 +51,15 @@ export class KeyRing {
     return { signer: made ? await this.make(name) : await this.signer(name), made };
   }
 
+  /** The key of a file with any name, made there (mode 0600, under a passphrase unless told otherwise) if there is none. */
+  async fileOrNew(name: string): Promise<Signer> {
+    const file = name.includes('/') ? name : `./${name}`;
+    if (readPrivateFile(file) !== undefined) return this.signer(file);
+    const privateJwk = generatePrivateJwk();
+    createPrivateFile(file, writeKeyFile(privateJwk, await this.#newPassphrase(file)));
+    return createSigner(privateJwk);
+  }
+
   /**
    * The key of a service, in a file that the service reads by itself and that therefore has no passphrase; made (mode
    * 0600) if there is none. A name of the home does too.
@@ -82,8 +91,7 @@ export class KeyRing {
 
   async #keep(name: string, privateJwk: PrivateJwk): Promise<Signer> {
     if (this.#home.hasKey(name)) throw new CliError('key_exists', `there is a key \`${name}\` already`);
-    const passphrase = this.#options.insecurePlaintextKey === true ? undefined : await this.#choose(name);
-    this.#home.writeKey(name, writeKeyFile(privateJwk, passphrase));
+    this.#home.writeKey(name, writeKeyFile(privateJwk, await this.#newPassphrase(name)));
     return createSigner(privateJwk);
   }
 
@@ -102,6 +110,10 @@ export class KeyRing {
     const text = readPrivateFile(name);
     if (text === undefined) throw new CliError('key_missing', `there is no key file \`${name}\``);
     return text;
+  }
+
+  async #newPassphrase(name: string): Promise<string | undefined> {
+    return this.#options.insecurePlaintextKey === true ? undefined : this.#choose(name);
   }
 
   #choose(name: string): Promise<string> {

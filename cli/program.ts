@@ -15,6 +15,7 @@ import { registerOwnAgents } from './commands/own-agent.ts';
 import { registerOwnKeys } from './commands/own-key.ts';
 import { registerPin } from './commands/pin.ts';
 import { registerPolicy } from './commands/policy.ts';
+import { registerRecovery } from './commands/recovery.ts';
 import { registerRestrict } from './commands/restrict.ts';
 import { registerRun } from './commands/run.ts';
 import { registerScim } from './commands/scim.ts';
@@ -62,6 +63,7 @@ const registrations: readonly ((program: BullaCommand) => void)[] = [
   registerMe,
   registerOwnAgents,
   registerOwnKeys,
+  registerRecovery,
   registerPolicy,
   registerRestrict,
   registerStop,

@@ -1,56 +1,30 @@
-import { copyFileSync, mkdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Desk } from './desk.ts';
+import { Person } from './person.ts';
 
 let desk: Desk;
 let alice: Person;
 let bob: Person;
 beforeAll(async () => {
   desk = await Desk.withIssuer();
-  alice = await activated();
-  bob = await activated();
+  alice = await Person.at(desk);
+  bob = await Person.at(desk);
 });
 afterAll(() => desk.close());
 
-const plain = '--insecure-plaintext-key';
-
-interface Person {
-  readonly id: string;
-  readonly key: string;
-  /** Their own home: one key, no admin key. */
-  readonly home: string;
-}
-
-/** Somebody whose home is as `bulla activate` leaves it. */
-async function activated(): Promise<Person> {
-  const { id, key, file } = await desk.addPerson();
-  const home = desk.path(file);
-  mkdirSync(`${home}/keys`, { recursive: true, mode: 0o700 });
-  copyFileSync(desk.path('home', 'keys', `${file}.json`), `${home}/keys/me.json`);
-  const { account, readToken } = desk.account();
-  const person = { id, key: 'me' };
-  const accounts = [{ account, url: desk.url, readToken, adminKeys: [], person }];
-  desk.write(`${file}/home.json`, JSON.stringify({ version: 1, current: account, accounts }));
-  return { id, key, home };
-}
-
-const as = async (person: Person, ...argv: readonly string[]): Promise<Record<string, unknown>> =>
-  desk.json(plain, '--home', person.home, ...argv);
-const refused = async (person: Person, ...argv: readonly string[]): Promise<string> =>
-  desk.failure([plain, '--home', person.home, ...argv]);
 const statusOf = async (agent: unknown): Promise<unknown> =>
   (await desk.json('admin', 'agent', 'show', String(agent)))['status'];
 
 describe('whose key is whose', () => {
-  const wordsOf = async (person: Person): Promise<string> => String((await as(person, 'me'))['fingerprint']);
+  const wordsOf = async (person: Person): Promise<string> => String((await person.does('me'))['fingerprint']);
 
   test('is shown in words that anybody who follows the log sees alike', async () => {
-    const { keys, status } = await as(bob, 'key', 'show', alice.id);
+    const { keys, status } = await bob.does('key', 'show', alice.id);
     expect({ status, keys }).toMatchObject({
       status: 'active',
       keys: [{ thumbprint: alice.key, live: true, fingerprint: await wordsOf(alice) }],
     });
-    expect(await as(bob, 'key', 'show', alice.key)).toMatchObject({ person: alice.id, live: true });
+    expect(await bob.does('key', 'show', alice.key)).toMatchObject({ person: alice.id, live: true });
   });
   test.each([
     ['the words', async () => wordsOf(alice)],
@@ -62,7 +36,7 @@ describe('whose key is whose', () => {
     ['the thumbprint', async () => alice.key],
     ['the key file', async () => `${alice.home}/keys/me.json`],
   ])('is checked by %s', async (_, claim) => {
-    expect(await as(bob, 'key', 'verify', alice.id, await claim())).toMatchObject({
+    expect(await bob.does('key', 'verify', alice.id, await claim())).toMatchObject({
       verified: true,
       key: alice.key,
     });
@@ -77,38 +51,38 @@ describe('whose key is whose', () => {
     ],
     ['eleven words', async () => (await wordsOf(alice)).split(' ').slice(1).join(' '), '2 argument_invalid'],
   ])('is denied for %s', async (_, claim, code) => {
-    expect(await refused(bob, 'key', 'verify', alice.id, await claim())).toBe(code);
+    expect(await bob.fails('key', 'verify', alice.id, await claim())).toBe(code);
   });
   test('is remembered under a name, which no other person gets', async () => {
-    await as(bob, 'key', 'verify', alice.id, alice.key, '--as', 'alice');
-    expect(await as(bob, 'key', 'show', 'alice')).toMatchObject({ principal: alice.id, name: 'alice' });
-    expect(await refused(bob, 'key', 'verify', bob.id, bob.key, '--as', 'alice')).toBe('3 name_taken');
-    expect(await refused(alice, 'key', 'show', 'alice')).toBe('2 argument_invalid');
+    await bob.does('key', 'verify', alice.id, alice.key, '--as', 'alice');
+    expect(await bob.does('key', 'show', 'alice')).toMatchObject({ principal: alice.id, name: 'alice' });
+    expect(await bob.fails('key', 'verify', bob.id, bob.key, '--as', 'alice')).toBe('3 name_taken');
+    expect(await alice.fails('key', 'show', 'alice')).toBe('2 argument_invalid');
   });
   test('is denied for a key that ended when its owner replaced it, and their commands go on with the new one', async () => {
-    const carol = await activated();
-    const { key } = await as(carol, 'key', 'rotate', '--new', 'me-2');
-    expect(await refused(bob, 'key', 'verify', carol.id, carol.key)).toBe('7 key_differs');
-    expect(await as(bob, 'key', 'verify', carol.id, String(key))).toMatchObject({ verified: true });
-    expect(await as(carol, 'key', 'rotate', '--new', 'me-2')).toEqual({ key });
-    await as(carol, 'agent', 'add', '--keyless');
-    await as(carol, 'key', 'revoke', String(key));
-    expect(await refused(carol, 'agent', 'add', '--keyless')).toBe('3 issuer_refused rule_key_not_live');
+    const carol = await Person.at(desk);
+    const { key } = await carol.does('key', 'rotate', '--new', 'me-2');
+    expect(await bob.fails('key', 'verify', carol.id, carol.key)).toBe('7 key_differs');
+    expect(await bob.does('key', 'verify', carol.id, String(key))).toMatchObject({ verified: true });
+    expect(await carol.does('key', 'rotate', '--new', 'me-2')).toEqual({ key });
+    await carol.does('agent', 'add', '--keyless');
+    await carol.does('key', 'revoke', String(key));
+    expect(await carol.fails('agent', 'add', '--keyless')).toBe('3 issuer_refused rule_key_not_live');
   });
   test('is denied while the person is suspended', async () => {
-    const dave = await activated();
+    const dave = await Person.at(desk);
     await desk.json('suspend', dave.id);
-    expect(await refused(bob, 'key', 'verify', dave.id, dave.key)).toBe('7 key_differs');
+    expect(await bob.fails('key', 'verify', dave.id, dave.key)).toBe('7 key_differs');
   });
 });
 
 test('a dry run shows what falls with a person, and with one agent, and changes nothing', async () => {
-  const erin = await activated();
-  const { agent, key } = await as(erin, 'agent', 'add', '--key', 'ci');
+  const erin = await Person.at(desk);
+  const { agent, key } = await erin.does('agent', 'add', '--key', 'ci');
   const group = await desk.addGroup();
   await desk.json('admin', 'group', 'add-member', group, erin.id);
   for (const command of ['suspend', 'revoke']) {
-    const { leaving } = await as(bob, command, erin.id, '--dry-run');
+    const { leaving } = await bob.does(command, erin.id, '--dry-run');
     expect(leaving).toEqual({
       principal: erin.id,
       status: 'active',
@@ -128,10 +102,10 @@ test('a dry run shows what falls with a person, and with one agent, and changes 
     'nothing was changed',
     '',
   ]);
-  expect(await as(erin, 'suspend', String(agent), '--dry-run')).toMatchObject({
+  expect(await erin.does('suspend', String(agent), '--dry-run')).toMatchObject({
     leaving: { keys: [], groups: [], agents: [{ agent }] },
   });
-  await as(erin, 'agent', 'suspend', String(agent));
+  await erin.does('agent', 'suspend', String(agent));
   expect((await desk.run(['suspend', String(agent), '--dry-run'])).stdout).toContain(
     'nothing of it is in force',
   );
@@ -140,31 +114,31 @@ test('a dry run shows what falls with a person, and with one agent, and changes 
 
 describe('a person, by requests that their own key signs', () => {
   test('sees who they are, and their key in words', async () => {
-    const { id, key, fingerprint } = await as(alice, 'me');
+    const { id, key, fingerprint } = await alice.does('me');
     expect({ id, key }).toEqual({ id: alice.id, key: alice.key });
     expect(String(fingerprint).split(' ')).toHaveLength(12);
   });
   test('registers an agent, suspends it, takes it on again, ends it', async () => {
-    const { agent } = await as(alice, 'agent', 'add', '--key', 'ci');
-    const { agents } = await as(alice, 'agent', 'list');
+    const { agent } = await alice.does('agent', 'add', '--key', 'ci');
+    const { agents } = await alice.does('agent', 'list');
     const mine = { id: agent, owner: alice.id, registeredBy: 'owner', status: 'active' };
     expect(agents).toContainEqual(expect.objectContaining(mine));
-    await as(alice, 'agent', 'suspend', String(agent));
+    await alice.does('agent', 'suspend', String(agent));
     expect(await statusOf(agent)).toBe('suspended (by owner)');
-    await as(alice, 'agent', 'resume', String(agent), '--keep-all-keys');
+    await alice.does('agent', 'resume', String(agent), '--keep-all-keys');
     expect(await statusOf(agent)).toBe('active');
-    await as(alice, 'revoke', String(agent));
+    await alice.does('revoke', String(agent));
     expect(await statusOf(agent)).toBe('revoked');
   });
   test('limits an agent beside what admins set', async () => {
-    const { agent } = await as(alice, 'agent', 'add', '--keyless');
+    const { agent } = await alice.does('agent', 'add', '--keyless');
     const limits = desk.write('none.json', '[]');
-    expect(await as(alice, 'agent', 'limit', String(agent), limits)).toMatchObject({ limits: 0 });
+    expect(await alice.does('agent', 'limit', String(agent), limits)).toMatchObject({ limits: 0 });
   });
   test('takes all that fell with them on again at once, but not what an admin suspended', async () => {
     const [first, second] = [
-      await as(bob, 'agent', 'add', '--key', 'a'),
-      await as(bob, 'agent', 'add', '--key', 'b'),
+      await bob.does('agent', 'add', '--key', 'a'),
+      await bob.does('agent', 'add', '--key', 'b'),
     ];
     await desk.json('suspend', String(second['agent']));
     await desk.json('suspend', bob.id);
@@ -188,9 +162,9 @@ describe('a person, by requests that their own key signs', () => {
     });
   });
   test("cannot touch another's agent, nor suspend a person, nor act where the home has nobody", async () => {
-    const { agent } = await as(alice, 'agent', 'add', '--key', 'mine');
-    expect(await refused(bob, 'agent', 'suspend', String(agent))).toBe('3 issuer_refused rule_not_owner');
-    expect(await refused(bob, 'suspend', alice.id)).toBe('3 request_impossible');
+    const { agent } = await alice.does('agent', 'add', '--key', 'mine');
+    expect(await bob.fails('agent', 'suspend', String(agent))).toBe('3 issuer_refused rule_not_owner');
+    expect(await bob.fails('suspend', alice.id)).toBe('3 request_impossible');
     expect(await desk.failure(['agent', 'list'])).toBe('3 request_impossible');
   });
 });
