@@ -36,5 +36,6 @@ export const agentResources: Table<AgentResourceRow> = defineTable<AgentResource
     key: ['id'],
     unique: [['agent']],
     indexes: [['owner'], ['connection', 'externalId']],
+    person: 'owner',
   },
 );

@@ -29,5 +29,5 @@ export interface EventPositionRow {
 export const eventPositions: Table<EventPositionRow> = defineTable<EventPositionRow>(
   'event_position',
   { stream: 'text', principal: 'text', lane: 'text', happened: 'integer' },
-  { key: ['stream', 'principal', 'lane'] },
+  { key: ['stream', 'principal', 'lane'], person: 'principal' },
 );

@@ -25,7 +25,7 @@ export const invitations: Table<InvitationRow> = defineTable<InvitationRow>(
     attempts: 'integer',
     due: 'integer',
   },
-  { key: ['principal'], unique: [['code']], indexes: [['state', 'due']] },
+  { key: ['principal'], unique: [['code']], indexes: [['state', 'due']], person: 'principal' },
 );
 
 /** A personal read token. The token itself is nowhere; it is void while its person is not active. */
@@ -40,5 +40,5 @@ export interface ReaderRow {
 export const readers: Table<ReaderRow> = defineTable<ReaderRow>(
   'reader',
   { sha256: 'text', principal: 'text', created: 'integer' },
-  { key: ['sha256'], indexes: [['principal']] },
+  { key: ['sha256'], indexes: [['principal']], person: 'principal' },
 );
