@@ -27,6 +27,8 @@ export interface PersonOptions {
   readonly attributes?: JsonObject;
   /** May confirm other people's activation. */
   readonly sponsor?: boolean;
+  /** E-mail domain. */
+  readonly domain?: string;
   /** The person's key: with it they are activated at once, on the admin's word. Without it they stay pending. */
   readonly key?: Signer;
 }
@@ -39,10 +41,32 @@ export async function addPerson(ledger: Ledger, options: PersonOptions): Promise
     groups: [...new Set(groups)].sort(),
     attributes,
     sponsor,
+    ...(options.domain !== undefined && { domain: options.domain }),
   });
   const principal = madeIn(provisioned, 'principal/');
   if (key === undefined) return { principal, entries: [provisioned] };
   return { principal, entries: [provisioned, await activatePerson(ledger, principal, key)] };
+}
+
+/** Replaces a person's attributes, and their e-mail domain where one is given. */
+export function updatePerson(
+  ledger: Ledger,
+  principal: string,
+  attributes: JsonObject,
+  domain?: string,
+): Promise<Confirmed> {
+  const op = { type: 'principal.update', principal, attributes } as const;
+  return ledger.append({ ...op, ...(domain !== undefined && { domain }) });
+}
+
+/** Lets delegates provision people in an e-mail domain that their lease lists. */
+export function trustDomain(ledger: Ledger, domain: string): Promise<Confirmed> {
+  return ledger.append({ type: 'domain.trust', domain });
+}
+
+/** Nobody is provisioned in this domain any more; who is there stays. */
+export function distrustDomain(ledger: Ledger, domain: string): Promise<Confirmed> {
+  return ledger.append({ type: 'domain.distrust', domain });
 }
 
 /** Activates a pending person with their first key. */

@@ -1,8 +1,8 @@
 import { limits, type Signer } from '@bulla/verifier';
-import type { Lease, LeaseCaps } from '@bulla/verifier/log';
+import { isCapped, type Lease, type LeaseCaps } from '@bulla/verifier/log';
 import type { Confirmed, Ledger } from './ledger.ts';
 
-/** What a lease with a connection may do where nobody says more: enough for a small company, too little to empty one. */
+/** What a lease may bring in and take away where nobody says more: enough for a small company, too little to empty a large one. */
 const defaultCaps: LeaseCaps = {
   provisions: 1000,
   provisionsPerHour: 200,
@@ -10,7 +10,7 @@ const defaultCaps: LeaseCaps = {
   removalsPerHour: 50,
 };
 
-/** What a service key is lent; whatever is left out is nothing, except times, and caps where it has a connection. */
+/** What a service key is lent; whatever is left out is nothing, except times, and caps where it can bring people in or take away. */
 export type LeaseRequest = Partial<Omit<Lease, 'notAfter' | 'caps'>> & {
   readonly caps?: Partial<LeaseCaps>;
   /** How long from now. Default 24 h. */
@@ -37,7 +37,7 @@ export function leaseOf(request: LeaseRequest, now: number): Lease {
     maxEntriesPerHour: request.maxEntriesPerHour ?? 600,
     maxEntries: request.maxEntries ?? 10_000,
     ...(connection !== undefined && { connection, domains: [...new Set(domains)].sort() }),
-    ...((connection !== undefined || caps !== undefined) && { caps: { ...defaultCaps, ...caps } }),
+    ...((operations.some(isCapped) || caps !== undefined) && { caps: { ...defaultCaps, ...caps } }),
   };
 }
 

@@ -2,6 +2,7 @@ import type { BullaCommand } from '../command.ts';
 import { registerAccount } from './account.ts';
 import { registerAgentCommands } from './agent.ts';
 import { registerAudienceCommands } from './audience.ts';
+import { registerDomain } from './domain.ts';
 import { registerFederation } from './federation.ts';
 import { registerGroup } from './group.ts';
 import { registerKey } from './key.ts';
@@ -21,6 +22,7 @@ const registrations: readonly ((admin: BullaCommand) => void)[] = [
   registerAccount,
   registerPerson,
   registerAgentCommands,
+  registerDomain,
   registerFederation,
   registerGroup,
   registerKey,

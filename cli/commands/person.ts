@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject, parseJson } from '@bulla/verifier/envelope';
 import { groupsOf } from '@bulla/verifier/log';
-import { activatePerson, addPerson } from '../admin.ts';
+import { activatePerson, addPerson, updatePerson } from '../admin.ts';
 import type { BullaCommand, Given } from '../command.ts';
 import { CliError } from '../errors.ts';
 import type { Ledger } from '../ledger.ts';
@@ -21,6 +21,7 @@ export function registerPerson(admin: BullaCommand): void {
     .many('--group <name>', 'group the person is in; repeat, or separate with commas')
     .option('--attributes <json>', 'attributes that policies may read, as a JSON object', '{}')
     .option('--sponsor', 'may confirm the activation of other people')
+    .option('--domain <domain>', 'e-mail domain of the person')
     .option('--key <key>', "the person's key: a name in the home (made if there is none) or a file")
     .example('bulla admin person add --group engineering --key alice')
     .run(add);
@@ -31,6 +32,14 @@ export function registerPerson(admin: BullaCommand): void {
     .requiredOption('--key <key>', "the person's key: a name in the home (made if there is none) or a file")
     .example('bulla admin person activate prn_3f2a9c --key bob')
     .run(activate);
+  person
+    .command('update')
+    .description("Replace a person's attributes: what is not named is gone.")
+    .argument('<person>', 'id of the person')
+    .requiredOption('--attributes <json>', 'attributes that policies may read, as a JSON object')
+    .option('--domain <domain>', 'another e-mail domain')
+    .example(`bulla admin person update prn_3f2a9c --attributes '{"team":"blue"}'`)
+    .run(update);
   person.command('list').description('List people.').example('bulla admin person list').run(list);
   person
     .command('show')
@@ -52,6 +61,7 @@ async function add(session: Session, given: Given): Promise<void> {
       groups: given.list('group'),
       attributes,
       sponsor: given.flag('sponsor'),
+      ...domainOf(given),
       ...(own !== undefined && { key: own.signer }),
     });
     const last = entries.at(-1);
@@ -67,6 +77,21 @@ async function add(session: Session, given: Given): Promise<void> {
           : `bulla admin agent add --owner ${principal} --key <key>`,
     });
   });
+}
+
+async function update(session: Session, given: Given): Promise<void> {
+  const attributes = readAttributes(given.required('attributes'));
+  const { domain } = domainOf(given);
+  await session.signing(async (ledger) => {
+    const principal = subjectId(ledger, given.argument(0), 'prn');
+    const entry = await updatePerson(ledger, principal, attributes, domain);
+    reportEntry(session.output, `updated ${principal}`, entry, { data: { principal } });
+  });
+}
+
+function domainOf(given: Given): { readonly domain?: string } {
+  const domain = given.text('domain')?.toLowerCase();
+  return domain === undefined ? {} : { domain };
 }
 
 async function activate(session: Session, given: Given): Promise<void> {

@@ -74,6 +74,7 @@ export {
   type Records,
   revokedKey,
 } from './records.ts';
+export { isCapped } from './rules/lease.ts';
 export { leasable, permitted } from './rules/permitted.ts';
 export { suspensionSource } from './rules/suspension.ts';
 export { cosign } from './signed.ts';

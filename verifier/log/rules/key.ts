@@ -36,6 +36,10 @@ export const keyRules: Rules<'key.add' | 'key.rotate' | 'key.revoke'> = {
     const key = subjectKeyOf(proposal, op.key);
     requireReachedSubject(proposal, key.subject);
     const { since } = op;
+    // One entry would end all that a sponsor's key ever let in, whatever the caps and the connection say.
+    if (since !== undefined && proposal.actor.rank === 'delegate') {
+      throw new Refusal('rule_not_permitted', 'a delegate cannot end what a key added');
+    }
     if (since !== undefined && since > proposal.seq) {
       throw new Refusal('rule_revoke_since', '`since` is after this entry');
     }

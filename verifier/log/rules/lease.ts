@@ -69,6 +69,11 @@ const kinds: Readonly<Partial<Record<OperationType, Kind>>> = {
   'key.revoke': 'removals',
 };
 
+/** Whether the caps of a lease count this operation. */
+export function isCapped(operation: string): boolean {
+  return Object.hasOwn(kinds, operation);
+}
+
 /**
  * The delegate's record with this operation counted against the caps of its lease, if it has any.
  *
