@@ -66,7 +66,7 @@ async function answer(
   handle: PageHandler,
 ): Promise<void> {
   response.setHeader('Cache-Control', 'no-store');
-  response.setHeader('Referrer-Policy', 'no-referrer');
+  response.setHeader('Referrer-Policy', 'same-origin');
   response.setHeader('X-Content-Type-Options', 'nosniff');
   response.setHeader('Content-Security-Policy', contentSecurityPolicy);
   const end = (status: number, body = ''): void => {
