@@ -119,6 +119,19 @@ export function vouchFor(ledger: Ledger, agent: string, actions: readonly string
   return ledger.append({ type: 'agent.vouch', agent, actions: [...new Set(actions)].sort() });
 }
 
+/** An IdP whose log-ins confirm people: the members of `login.trust`. */
+export type LoginTrust = Omit<Extract<Operation, { readonly type: 'login.trust' }>, 'type'>;
+
+/** Lets log-ins at an IdP confirm people; replaces the trust of this name. */
+export function trustLogin(ledger: Ledger, trust: LoginTrust): Promise<Confirmed> {
+  return ledger.append({ type: 'login.trust', ...trust });
+}
+
+/** Ends a trust in an IdP, and its name for ever. Whom it confirmed stay as they are. */
+export function distrustLogin(ledger: Ledger, name: string): Promise<Confirmed> {
+  return ledger.append({ type: 'login.distrust', name });
+}
+
 /** Whom tokens of an outside issuer stand for: the members of `federation.trust`. */
 export type OutsideTrust = Omit<Extract<Operation, { readonly type: 'federation.trust' }>, 'type'>;
 

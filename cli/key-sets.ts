@@ -10,6 +10,7 @@ import {
   parseOutsideJwk,
 } from '@bulla/verifier/envelope';
 import { CliError } from './errors.ts';
+import { isThumbprint } from './subjects.ts';
 
 /** What an outside issuer publishes: the keys that can be pinned, and how many others stand beside them. */
 export interface PublishedKeys {
@@ -56,6 +57,21 @@ export async function discoverKeySet(issuer: string): Promise<PublishedKeys> {
     throw unusable(source, 'names no key set');
   // The address is the other side's choice: it may not lead into the admin's own network, unless the issuer is there.
   return loadKeySet(uri, new URL(uri).host === new URL(issuer).host ? 'private' : 'public');
+}
+
+/**
+ * The thumbprints to pin: those wanted, or all that were published. Ascending.
+ *
+ * @throws {CliError} `key_set_unusable` for one that was not published.
+ */
+export function pinnedKeys(wanted: readonly string[], { keys, source }: PublishedKeys): readonly string[] {
+  const published = keys.map(({ thumbprint }) => thumbprint).sort();
+  if (wanted.length === 0) return published;
+  const missing = wanted.find((thumbprint) => !isThumbprint(thumbprint) || !published.includes(thumbprint));
+  if (missing !== undefined) {
+    throw new CliError('key_set_unusable', `\`${source}\` has no key with a thumbprint that is to be pinned`);
+  }
+  return [...new Set(wanted)].sort();
 }
 
 function readKey(value: unknown): OutsideKey[] {

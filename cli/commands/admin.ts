@@ -7,6 +7,7 @@ import { registerFederation } from './federation.ts';
 import { registerGroup } from './group.ts';
 import { registerKey } from './key.ts';
 import { registerLease } from './lease.ts';
+import { registerLogin } from './login.ts';
 import { registerPerson } from './person.ts';
 import { registerSigner } from './signer.ts';
 
@@ -24,6 +25,7 @@ const registrations: readonly ((admin: BullaCommand) => void)[] = [
   registerAgentCommands,
   registerDomain,
   registerFederation,
+  registerLogin,
   registerGroup,
   registerKey,
   registerLease,

@@ -2,11 +2,11 @@ import type { ClaimDemand, OutsideProfile } from '@bulla/verifier/log';
 import { distrustOutside, type OutsideTrust, trustOutside } from '../admin.ts';
 import type { BullaCommand, Given } from '../command.ts';
 import { CliError } from '../errors.ts';
-import { discoverKeySet, loadKeySet, type PublishedKeys } from '../key-sets.ts';
+import { discoverKeySet, loadKeySet, type PublishedKeys, pinnedKeys } from '../key-sets.ts';
 import { fields, table } from '../output.ts';
 import { reportEntry } from '../report.ts';
 import type { Session } from '../session.ts';
-import { isThumbprint, subjectId } from '../subjects.ts';
+import { subjectId } from '../subjects.ts';
 
 export function registerFederation(admin: BullaCommand): void {
   const federation = admin
@@ -75,7 +75,7 @@ async function trust(session: Session, given: Given): Promise<void> {
   const claims = readClaims(given, meant);
   warnOfLooseness(session, meant, claims);
   const published = await publishedKeys(given, meant);
-  const keys = pinned(given, published);
+  const keys = pinnedKeys(given.list('pin'), published);
   const audience = given.text('audience');
   await session.signing(async (ledger) => {
     const agent = subjectId(ledger, given.required('agent'), 'agt');
@@ -194,17 +194,6 @@ function publishedKeys(given: Given, { profile, issuer }: Meant): Promise<Publis
   if (source !== undefined) return loadKeySet(source);
   if (profile === 'spiffe') throw new CliError('argument_invalid', '`--bundle` is missing');
   return discoverKeySet(issuer);
-}
-
-function pinned(given: Given, { keys, source }: PublishedKeys): readonly string[] {
-  const published = keys.map(({ thumbprint }) => thumbprint).sort();
-  const wanted = given.list('pin');
-  if (wanted.length === 0) return published;
-  const missing = wanted.find((thumbprint) => !isThumbprint(thumbprint) || !published.includes(thumbprint));
-  if (missing !== undefined) {
-    throw new CliError('key_set_unusable', `\`${source}\` has no key with a thumbprint that is to be pinned`);
-  }
-  return [...new Set(wanted)].sort();
 }
 
 async function distrust(session: Session, given: Given): Promise<void> {
