@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { attackScenarios } from './attacks.ts';
@@ -8,8 +8,17 @@ import { decisionScenarios } from './decisions.ts';
 import { measureHttp } from './http.ts';
 import { createPeer, joseScenario, oauthScenario } from './peers.ts';
 import { updateReadme } from './readme.ts';
-import { findFailures, machine, type ResultRow, type Results, resultRow } from './results.ts';
+import {
+  findFailures,
+  type ImportResult,
+  importFailures,
+  machine,
+  type ResultRow,
+  type Results,
+  resultRow,
+} from './results.ts';
 import { type Row, runRounds, type Scenario } from './rounds.ts';
+import { measureImport } from './scim-import.ts';
 import { measureTimeToDeny } from './time-to-deny.ts';
 import type { Curve } from './world.ts';
 
@@ -17,6 +26,7 @@ const usage = `npm run bench [-- --quick] [-- --check] [-- --json]
 
 --quick   a short run: rough numbers, and nothing is written
 --check   also a soak of a million decisions; exit 1 and name the line where a bar of bench/README.md does not hold
+--import  only the import of people over SCIM: replaces that part of the results
 --json    print the results as JSON instead of a table
 `;
 
@@ -24,15 +34,34 @@ const { values: flags } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },
+    import: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 const size = flags.quick
-  ? { rounds: 9, calls: 100, chainRounds: 9, httpRounds: 9, denyRuns: 10, soak: 100_000 }
-  : { rounds: 41, calls: 200, chainRounds: 21, httpRounds: 31, denyRuns: 100, soak: 1_000_000 };
+  ? {
+      rounds: 9,
+      calls: 100,
+      chainRounds: 9,
+      httpRounds: 9,
+      denyRuns: 10,
+      soak: 100_000,
+      users: 1000,
+      groups: 50,
+    }
+  : {
+      rounds: 41,
+      calls: 200,
+      chainRounds: 21,
+      httpRounds: 31,
+      denyRuns: 100,
+      soak: 1_000_000,
+      users: 10_000,
+      groups: 500,
+    };
 if (flags.help) process.stdout.write(usage);
-else process.exitCode = await run();
+else process.exitCode = await (flags.import ? runImport() : run());
 
 async function run(): Promise<number> {
   const rows = [
@@ -41,11 +70,29 @@ async function run(): Promise<number> {
     ...(await measureServers()),
     ...(await measureDenials()),
   ];
-  const results: Results = { machine: machine(size.rounds), rows };
+  const imported = await measuredImport();
+  const results: Results = { machine: machine(size.rounds), rows, import: imported };
   if (!flags.quick) write(results);
   process.stdout.write(flags.json ? `${JSON.stringify(results, null, 2)}\n` : tableOf(rows));
   if (!flags.check) return 0;
-  const failures = [...findFailures(rows), ...(await soakFailures())];
+  return report([...findFailures(rows), ...importFailures(imported), ...(await soakFailures())]);
+}
+
+/** Rows of other runs stay as they are: an import has nothing that is compared with them. */
+async function runImport(): Promise<number> {
+  const imported = await measuredImport();
+  const file = new URL('../results/latest.json', import.meta.url);
+  const before = JSON.parse(readFileSync(file, 'utf8')) as Results;
+  if (!flags.quick) write({ ...before, import: imported });
+  process.stdout.write(`${JSON.stringify(imported, null, 2)}\n`);
+  return flags.check ? report(importFailures(imported)) : 0;
+}
+
+async function measuredImport(): Promise<ImportResult> {
+  return measureImport({ users: size.users, groups: size.groups, onProgress: progress });
+}
+
+function report(failures: readonly string[]): number {
   for (const failure of failures) process.stderr.write(`bar missed: ${failure}\n`);
   return failures.length === 0 ? 0 : 1;
 }

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import type { ResultRow, Results } from './results.ts';
+import type { ImportResult, ResultRow, Results } from './results.ts';
 
 const start = '<!-- bench:start -->';
 const end = '<!-- bench:end -->';
@@ -72,7 +72,7 @@ const told: readonly (readonly [row: string, words: string, against?: string])[]
 ];
 
 /** The README's table, from the results alone. Rows that were not measured are left out. */
-export function writeTable({ machine, rows }: Results): string {
+export function writeTable({ machine, rows, import: imported }: Results): string {
   const byName = new Map(rows.map((row) => [row.name, row]));
   const lines = told.flatMap(([name, words, against]) => {
     const row = byName.get(name);
@@ -85,7 +85,13 @@ export function writeTable({ machine, rows }: Results): string {
     '| one at a time | time | CPU | × `jose` |',
     '|---|--:|--:|--:|',
     ...lines,
+    ...(imported === undefined ? [] : ['', importLine(imported)]),
   ].join('\n');
+}
+
+function importLine({ users, groups, usersPerSecond, membersPerSecond, memory }: ImportResult): string {
+  const [first, last] = [memory[0]?.heapMiB ?? 0, memory.at(-1)?.heapMiB ?? 0];
+  return `A first import over SCIM: ${String(users)} users at ${usersPerSecond.toFixed(0)} a second, ${String(groups)} groups at ${membersPerSecond.toFixed(0)} members a second; the issuer's heap grew from ${first.toFixed(0)} to ${last.toFixed(0)} MiB.`;
 }
 
 function tableLine(row: ResultRow, words: string, against: string | undefined): string {

@@ -13,6 +13,24 @@ export interface Results {
     readonly rounds: number;
   };
   readonly rows: readonly ResultRow[];
+  /** One import of people and groups over SCIM. */
+  readonly import?: ImportResult;
+}
+
+/** What a first import over SCIM took, and what the issuer's process held meanwhile. */
+export interface ImportResult {
+  readonly users: number;
+  readonly groups: number;
+  readonly usersPerSecond: number;
+  /** While groups were made with their members. */
+  readonly membersPerSecond: number;
+  /** After a garbage collection each; the last one after the groups. */
+  readonly memory: readonly {
+    readonly users: number;
+    /** Heap, and what it keeps outside. */
+    readonly heapMiB: number;
+    readonly residentMiB: number;
+  }[];
 }
 
 /** Microseconds for one call; `cpuUs` over all threads. `ratio`: this row's time / the named row's. */
@@ -86,4 +104,17 @@ export function findFailures(rows: readonly ResultRow[]): readonly string[] {
     }
   }
   return failures;
+}
+
+/** What may stay in memory for each person: their record, its place in the state map, the entry's hashes. Nothing of a request. */
+const mostKibibytesPerUser = 8;
+
+/** Whether the memory of an importing issuer grows by more than the people it imports. */
+export function importFailures({ memory, users }: ImportResult): readonly string[] {
+  const [first, last] = [memory[0]?.heapMiB ?? Number.NaN, memory.at(-1)?.heapMiB ?? Number.NaN];
+  const each = ((last - first) * 1024) / users;
+  if (each < mostKibibytesPerUser) return [];
+  return [
+    `import: ${String(rounded(each, 1))} KiB for each user, must be under ${String(mostKibibytesPerUser)} KiB`,
+  ];
 }

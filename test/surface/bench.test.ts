@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import {
   findFailures,
+  type ImportResult,
+  importFailures,
   quantile,
   type ResultRow,
   type Results,
@@ -123,4 +125,20 @@ test("the README's table is what the latest results say, and they hold the bars"
   const readme = read('README.md');
   expect(replaceTable(readme, writeTable(results))).toBe(readme);
   expect(findFailures(results.rows)).toEqual([]);
+});
+
+test('an import may keep what the log says of each person, and no more', () => {
+  const grown = (heapMiB: number): ImportResult => ({
+    users: 1024,
+    groups: 10,
+    usersPerSecond: 300,
+    membersPerSecond: 900,
+    memory: [
+      { users: 0, heapMiB: 20, residentMiB: 100 },
+      { users: 1024, heapMiB, residentMiB: 100 },
+    ],
+  });
+  expect(importFailures(grown(27.9))).toEqual([]);
+  expect(importFailures(grown(28))).toHaveLength(1);
+  expect(importFailures({ ...grown(20), memory: [] })).toHaveLength(1);
 });
