@@ -13,10 +13,9 @@ afterAll(async () => {
 });
 
 const jwks = (...keys: readonly unknown[]): string => desk.write('keys.json', JSON.stringify({ keys }));
-const args = (name: string, ...more: readonly string[]): readonly string[] => [
-  ...['admin', 'login', 'trust', name, '--issuer', 'https://idp.example', '--client-id', 'bulla'],
-  ...more,
-];
+const how = ['--issuer', 'https://idp.example', '--client-id', 'bulla'];
+const args = (name: string, ...more: readonly string[]): readonly string[] =>
+  ['admin', 'login', 'trust', name].concat(how, more);
 const listed = async (name: string): Promise<unknown> => {
   const { logins } = await desk.json('admin', 'login', 'list');
   return (logins as readonly { readonly name: string }[]).find((each) => each.name === name);
