@@ -43,7 +43,7 @@ function appeared(
   at: string,
 ): AgentResourceRow {
   const { owner, kind } = op;
-  const named = { id: agent, displayName: agent, agent, externalId: null };
+  const named = { id: agent, displayName: agent, agent, active: 1, externalId: null };
   return { ...named, connection, owner, kind, version: 1, created: at, modified: at };
 }
 

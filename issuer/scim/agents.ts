@@ -35,7 +35,9 @@ export class AgentCollection implements Collection {
 
   async kept(id: string): Promise<Kept | undefined> {
     const row = await this.#row(id);
-    return row && { attributes: attributesOf(row), version: row.version };
+    if (row === undefined) return undefined;
+    const shown = row.active === null ? {} : { active: this.#isShownActive(row) };
+    return { attributes: { ...attributesOf(row), ...shown }, version: row.version };
   }
 
   async lookUp(path: string, value: string): Promise<readonly string[] | undefined> {
@@ -57,11 +59,9 @@ export class AgentCollection implements Collection {
 
   /** A proposal only: no delegate makes an agent. What it may do begins when its owner registers it. */
   async create(attributes: Attributes): Promise<string> {
-    const { people, store, ports } = this.#account;
+    const { store, ports } = this.#account;
     const owner = ownerOf(attributes);
-    if ((await people.find(this.#connection, { id: owner })) === undefined) {
-      throw refuse('scim_value_invalid', '`owner` is no User of this connection');
-    }
+    await this.#requireUser(owner);
     const at = new Date(ports.now() * 1000).toISOString();
     const row: AgentResourceRow = {
       id: randomUUID(),
@@ -69,6 +69,7 @@ export class AgentCollection implements Collection {
       owner,
       ...changeable(attributes),
       kind: kindOf(attributes),
+      active: attributes['active'] === false ? 0 : 1,
       agent: null,
       version: 1,
       created: at,
@@ -78,17 +79,32 @@ export class AgentCollection implements Collection {
     return row.id;
   }
 
-  async change(id: string, { after, version }: Change): Promise<void> {
+  async change(id: string, { after, how, named, version }: Change): Promise<void> {
     const row = await this.#row(id);
     if (row === undefined) throw gone();
-    if (ownerOf(after) !== row.owner || (after['kind'] ?? row.kind) !== row.kind) {
-      throw refuse('scim_attribute_fixed', '`owner` and `kind` stay as they are');
+    const owner = ownerOf(after);
+    if ((after['kind'] ?? row.kind) !== row.kind || (row.agent !== null && owner !== row.owner)) {
+      throw refuse(
+        'scim_attribute_fixed',
+        '`kind` stays as it is, and so does the `owner` of what was adopted',
+      );
     }
+    await this.#requireUser(owner);
     const modified = new Date(this.#account.ports.now() * 1000).toISOString();
-    const updated = { ...row, ...changeable(after), modified, version: version + 1 };
-    const active = after['active'];
+    const given = after['active'];
+    const active = typeof given === 'boolean' && named.has('active') ? given : undefined;
+    const isUnassigned = how === 'patch' && given === undefined && named.has('active');
+    const said = active === undefined ? row.active : Number(active);
+    const updated = {
+      ...row,
+      ...changeable(after),
+      owner,
+      active: isUnassigned ? null : said,
+      modified,
+      version: version + 1,
+    };
     await this.#account.log.write(this.#connection.signer, (read) => ({
-      ops: typeof active === 'boolean' ? this.#standing(row, active, read) : [],
+      ops: active === undefined ? [] : this.#standing(row, active, read),
       rows: () => [expectRows(agentResources, { id, version }), putRow(agentResources, updated)],
     }));
   }
@@ -101,6 +117,11 @@ export class AgentCollection implements Collection {
       ops: agent === null ? [] : [{ type: 'agent.revoke', agent }],
       rows: () => [expectRows(agentResources, { id, version }), removeRows(agentResources, { id })],
     }));
+  }
+
+  async #requireUser(id: string | null): Promise<void> {
+    if (id === null || (await this.#account.people.find(this.#connection, { id })) !== undefined) return;
+    throw refuse('scim_value_invalid', '`owner` is no User of this connection');
   }
 
   /** A proposal has no standing: it is not active, whatever is said. */
@@ -121,6 +142,11 @@ export class AgentCollection implements Collection {
     return record?.status === 'active' && owner?.status === 'active' && owner.epoch === record.ownerEpoch;
   }
 
+  /** Of a proposal, what its connection says of it; it has no standing whatever that is. */
+  #isShownActive({ agent, active }: AgentResourceRow): boolean {
+    return agent === null ? active !== 0 : this.#isActive(agent);
+  }
+
   async #row(id: string): Promise<AgentResourceRow | undefined> {
     return this.#account.store.first(agentResources, { ...this.#where, id });
   }
@@ -128,11 +154,11 @@ export class AgentCollection implements Collection {
   #show(row: AgentResourceRow): JsonObject {
     const { agent, owner } = row;
     const record = agent === null ? undefined : this.#account.log.read(`agent/${agent}`);
-    const active = agent !== null && this.#isActive(agent);
+    const active = this.#isShownActive(row);
     return wrap(this.type, this.#base, row, {
       ...attributesOf(row),
-      owner: { value: owner, $ref: `${this.#base}/Users/${owner}` },
-      active,
+      ...(owner !== null && { owner: { value: owner, $ref: `${this.#base}/Users/${owner}` } }),
+      ...(row.active !== null && { active }),
       status: agent === null ? 'pending' : active ? 'active' : 'suspended',
       ...(record !== undefined &&
         record.keys.length > 0 && { keys: record.keys.map((value) => ({ value })) }),
@@ -141,7 +167,12 @@ export class AgentCollection implements Collection {
 }
 
 function attributesOf({ displayName, externalId, owner, kind }: AgentResourceRow): Attributes {
-  return { displayName, owner: { value: owner }, kind, ...(externalId !== null && { externalId }) };
+  return {
+    displayName,
+    kind,
+    ...(owner !== null && { owner: { value: owner } }),
+    ...(externalId !== null && { externalId }),
+  };
 }
 
 function changeable(attributes: Attributes): Pick<AgentResourceRow, 'displayName' | 'externalId'> {
@@ -152,9 +183,9 @@ function changeable(attributes: Attributes): Pick<AgentResourceRow, 'displayName
   };
 }
 
-function ownerOf({ owner }: Attributes): string {
+function ownerOf({ owner }: Attributes): string | null {
   const value = owner !== undefined && isJsonObject(owner) ? owner['value'] : undefined;
-  return typeof value === 'string' ? value : '';
+  return typeof value === 'string' ? value : null;
 }
 
 function kindOf({ kind }: Attributes): AgentResourceRow['kind'] {

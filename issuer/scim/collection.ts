@@ -16,6 +16,8 @@ export interface Change {
   readonly after: Attributes;
   /** PUT says all there is to say; PATCH only what it names. */
   readonly how: 'put' | 'patch';
+  /** Attributes that the request names, in whatever way. */
+  readonly named: ReadonlySet<string>;
   /** Version that `before` was read in: the change is refused (`version_moved`) where it is another one now. */
   readonly version: number;
 }

@@ -1,7 +1,7 @@
-import type { JsonObject } from '@bulla/verifier/envelope';
+import type { Json, JsonObject } from '@bulla/verifier/envelope';
 import type { Collection } from './collection.ts';
 import type { Filter } from './filter.ts';
-import { pageResponse, type Query, select } from './listing.ts';
+import { pageResponse, parseSearch, type Query, select } from './listing.ts';
 import type { AttributePath } from './path.ts';
 
 /** Resources in memory at once while everything is looked through. */
@@ -15,12 +15,17 @@ export async function listed(collection: Collection, query: Query): Promise<Json
   const from = query.startIndex - 1;
   if (query.filter === undefined && query.sortBy === undefined) {
     const page = await collection.page(from, query.count);
-    return pageResponse(query, await whole(collection, page), await collection.count());
+    return pageResponse(collection.type, query, await whole(collection, page), await collection.count());
   }
   const ids = query.filter && (await idsFor(collection, query.filter));
   const found = ids === undefined ? await searched(collection, query) : await named(collection, ids, query);
   const page = found.slice(from, from + query.count);
-  return pageResponse(query, ids === undefined ? await whole(collection, page) : page, found.length);
+  return pageResponse(
+    collection.type,
+    query,
+    ids === undefined ? await whole(collection, page) : page,
+    found.length,
+  );
 }
 
 /** Ids among which everything is that can fit the filter, or undefined where the store cannot tell. */
@@ -94,4 +99,44 @@ async function whole(collection: Collection, page: readonly JsonObject[]): Promi
     if (resource !== undefined) found.push(resource);
   }
   return found;
+}
+
+/**
+ * Answers a search of several resource types: one after the other, each in its own order. A type that does not have an attribute
+ * of the filter has nothing that fits; the search is refused only where no type has it.
+ *
+ * @throws {IssuerRefusal} as `parseSearch`.
+ */
+export async function listedTogether(
+  collections: readonly Collection[],
+  body: JsonObject,
+): Promise<JsonObject> {
+  const found: Json[] = [];
+  let refusal: unknown;
+  let [total, tried, response]: [number, number, JsonObject] = [0, 0, {}];
+  for (const collection of collections) {
+    const query = queryFor(collection, body);
+    if (!('startIndex' in query)) {
+      refusal ??= query.refusal;
+      continue;
+    }
+    tried += 1;
+    const startIndex = Math.max(1, query.startIndex - total);
+    const count = query.count - found.length;
+    response = await listed(collection, { ...query, startIndex, count });
+    const { totalResults, Resources } = response;
+    if (typeof totalResults === 'number') total += totalResults;
+    if (Array.isArray(Resources)) found.push(...(Resources as readonly Json[]));
+    response = { ...response, startIndex: query.startIndex };
+  }
+  if (tried === 0) throw refusal;
+  return { ...response, totalResults: total, itemsPerPage: found.length, Resources: found };
+}
+
+function queryFor({ type }: Collection, body: JsonObject): Query | { readonly refusal: unknown } {
+  try {
+    return parseSearch(type, body);
+  } catch (refusal) {
+    return { refusal };
+  }
 }

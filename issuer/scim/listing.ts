@@ -126,19 +126,18 @@ function byKey(a: SortKey, b: SortKey): number {
   return a === b ? 0 : a < b ? -1 : 1;
 }
 
-/** The part of `all` that the query asks for, as a ListResponse. */
-export function listResponse(query: Query, all: readonly JsonObject[]): JsonObject {
-  const from = query.startIndex - 1;
-  return pageResponse(query, all.slice(from, from + query.count), all.length);
-}
-
 /** A ListResponse of resources that were cut out of a longer list already. */
-export function pageResponse(query: Query, page: readonly JsonObject[], totalResults: number): JsonObject {
+export function pageResponse(
+  type: ResourceType,
+  query: Query,
+  page: readonly JsonObject[],
+  totalResults: number,
+): JsonObject {
   return {
     schemas: [listSchema],
     totalResults,
     startIndex: query.startIndex,
     itemsPerPage: page.length,
-    Resources: page.map((resource) => project(resource, query.projection)),
+    Resources: page.map((resource) => project(type, resource, query.projection)),
   };
 }

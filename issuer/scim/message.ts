@@ -25,18 +25,16 @@ export interface ScimAnswer {
   readonly code?: string | undefined;
 }
 
-/** Extension of the Error message that holds the stable code. */
-export const errorExtension = 'urn:bulla:scim:error';
-
 /**
- * What a refusal is as an Error message: RFC 7644 section 3.12. A rule of the trust log that said no is named by its code in
- * {@link errorExtension} and in `detail`: 429 where waiting helps, else 403. Nothing that was sent is quoted.
+ * What a refusal is as an Error message: RFC 7644 section 3.12. `detail` begins with the stable code and a colon, as strict
+ * clients refuse members that the RFC does not have. A rule of the trust log that said no is 429 where waiting helps, else 403.
+ * Nothing that was sent is quoted.
  */
 export function errorAnswer(error: unknown): ScimAnswer {
   const { code, status: declared, detail, meaning } = problemOf(error);
   const status = code.startsWith('rule_') ? ruleStatus(declared) : declared;
   const scimType = scimTypeOf(code);
-  const said = code.startsWith('rule_') ? `${code}: ${detail}` : detail;
+  const said = status >= 500 && !(error instanceof IssuerRefusal) ? meaning : detail;
   return {
     status,
     code,
@@ -44,8 +42,7 @@ export function errorAnswer(error: unknown): ScimAnswer {
       schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'],
       status: String(status),
       ...(scimType !== undefined && { scimType }),
-      detail: status >= 500 && !(error instanceof IssuerRefusal) ? meaning : said,
-      [errorExtension]: { code },
+      detail: `${code}: ${said}`,
     },
   };
 }

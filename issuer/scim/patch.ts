@@ -56,6 +56,16 @@ export function member(body: JsonObject, name: string): Json | undefined {
   return found === undefined ? undefined : body[found];
 }
 
+/** Names of the attributes that operations name, in a path or as members of a value. */
+export function namedBy(type: ResourceType, operations: readonly PatchOperation[]): ReadonlySet<string> {
+  const paths = operations.flatMap(({ path, value }) => {
+    if (path !== undefined) return [path];
+    return value !== undefined && isJsonObject(value) ? Object.keys(value) : [];
+  });
+  const names = paths.map((path) => parsePatchPath(type, path, 'lenient')?.attribute?.name ?? '');
+  return new Set(names);
+}
+
 type Members = Record<string, Json>;
 
 /**

@@ -17,7 +17,7 @@ export interface AttributePath {
  */
 export function resolvePath(type: ResourceType, text: string): AttributePath | undefined {
   const lower = text.toLowerCase();
-  for (const extension of type.extensions) {
+  for (const extension of [...type.extensions, ...type.standing]) {
     const urn = extension.id.toLowerCase();
     if (lower === urn) return { extension };
     if (lower.startsWith(`${urn}:`)) {

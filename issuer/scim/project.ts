@@ -23,15 +23,27 @@ export function parseProjection(
     : undefined;
 }
 
-/** The part of a resource that an answer shows. `schemas` and `id` are always in it. */
-export function project(resource: JsonObject, projection: Projection | undefined): JsonObject {
-  if (projection === undefined) return resource;
-  const { attributes, excluded } = projection;
-  const shown = excluded.length > 0 ? resource : {};
-  const result: Record<string, Json> = { ...shown };
+/**
+ * The part of a resource that an answer shows. `schemas` and `id` are always in it; what {@link ResourceType.standing} holds only
+ * where `attributes` names it.
+ */
+export function project(
+  type: ResourceType,
+  resource: JsonObject,
+  projection: Projection | undefined,
+): JsonObject {
+  const { attributes, excluded } = projection ?? { attributes: [], excluded: [] };
+  const isChosen = projection !== undefined && excluded.length === 0;
+  const result: Record<string, Json> = isChosen ? {} : { ...resource };
+  if (isChosen) for (const path of attributes) include(result, resource, path);
+  else for (const { id } of type.standing) Reflect.deleteProperty(result, id);
   for (const path of excluded) exclude(result, path);
-  if (excluded.length === 0) for (const path of attributes) include(result, resource, path);
   for (const name of always) if (resource[name] !== undefined) result[name] = resource[name];
+  const { schemas } = resource;
+  const standing = type.standing.filter(({ id }) => result[id] !== undefined).map(({ id }) => id);
+  if (standing.length > 0 && Array.isArray(schemas)) {
+    result['schemas'] = [...(schemas as readonly Json[]), ...standing];
+  }
   return result;
 }
 

@@ -2,12 +2,12 @@ import { isJsonObject, type JsonObject } from '@bulla/verifier/envelope';
 import { IssuerRefusal } from '../errors.ts';
 import type { ScimScope, ScimToken } from '../provisioning/scim-token.ts';
 import { runBulk } from './bulk.ts';
-import type { Collection } from './collection.ts';
+import type { Change, Collection } from './collection.ts';
 import { discover, splitPath } from './discovery.ts';
-import { listed } from './listed.ts';
-import { parseQuery, parseSearch, type Query } from './listing.ts';
+import { listed, listedTogether } from './listed.ts';
+import { parseQuery, parseSearch } from './listing.ts';
 import type { ScimAnswer, ScimRequest } from './message.ts';
-import { applyPatch, parsePatch } from './patch.ts';
+import { applyPatch, namedBy, parsePatch } from './patch.ts';
 import { parseProjection, project } from './project.ts';
 import { refuse } from './refuse.ts';
 import { type Attributes, readResource } from './values.ts';
@@ -47,6 +47,10 @@ export async function answer(access: Access, request: ScimRequest): Promise<Scim
     };
     return { status: 200, body: await runBulk(bodyOf(request), perform) };
   }
+  if (name === '.search' && id === undefined) {
+    requireMethod(method, ['POST']);
+    return { status: 200, body: await searchAll(access, bodyOf(request)) };
+  }
   const collection = access.collections.find(({ type }) => type.endpoint === `/${name}`);
   if (collection === undefined) throw new IssuerRefusal('path_unknown', 'nothing is served at this path');
   return id === undefined || id === '.search'
@@ -79,20 +83,22 @@ async function answerCollection(
   if (search !== undefined) {
     requireMethod(request.method, ['POST']);
     requireScope(access, collection, 'read');
-    return { status: 200, body: await list(collection, parseSearch(type, bodyOf(request))) };
+    return { status: 200, body: await listed(collection, parseSearch(type, bodyOf(request))) };
   }
   requireMethod(request.method, ['GET', 'POST']);
   if (request.method === 'GET') {
     requireScope(access, collection, 'read');
-    return { status: 200, body: await list(collection, parseQuery(type, request.query)) };
+    return { status: 200, body: await listed(collection, parseQuery(type, request.query)) };
   }
   requireScope(access, collection, 'write');
   const id = await collection.create(readResource(type, requireSchema(collection, bodyOf(request))));
   return { ...(await shown(collection, request, id)), status: 201 };
 }
 
-async function list(collection: Collection, query: Query): Promise<JsonObject> {
-  return listed(collection, query);
+async function searchAll(access: Access, body: JsonObject): Promise<JsonObject> {
+  const readable = access.collections.filter(({ scope }) => access.token.scopes.includes(`${scope}:read`));
+  if (readable.length === 0) throw refuse('scim_scope_missing', 'token may read nothing');
+  return listedTogether(readable, body);
 }
 
 /** A resource says what it is: RFC 7643 section 3. */
@@ -125,14 +131,17 @@ async function answerResource(
       return { status: 204 };
     case 'PUT': {
       const after = readResource(collection.type, requireSchema(collection, bodyOf(request)));
-      await changed(collection, request, id, 'put', () => after);
+      const named = new Set(Object.keys(after));
+      await changed(collection, request, id, { how: 'put', named, make: () => after });
       return shown(collection, request, id);
     }
     default: {
       const operations = parsePatch(bodyOf(request));
-      await changed(collection, request, id, 'patch', (before) =>
-        applyPatch(collection.type, before, operations),
-      );
+      await changed(collection, request, id, {
+        how: 'patch',
+        named: namedBy(collection.type, operations),
+        make: (before) => applyPatch(collection.type, before, operations),
+      });
       return shown(collection, request, id);
     }
   }
@@ -142,19 +151,19 @@ async function changed(
   collection: Collection,
   request: ScimRequest,
   id: string,
-  how: 'put' | 'patch',
-  change: (before: Attributes) => Attributes,
+  { how, named, make }: Pick<Change, 'how' | 'named'> & { readonly make: (before: Attributes) => Attributes },
 ): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     // What is kept is read first: a change after that moves its version, and is refused.
     const kept = await collection.kept(id);
     if (kept === undefined) throw unknown();
     await requireVersion(collection, request, id);
-    const after = change(kept.attributes);
-    // Without this each refresh by a client would be another version.
-    if (how === 'patch' && JSON.stringify(after) === JSON.stringify(kept.attributes)) return;
+    const after = make(kept.attributes);
+    // Without this each refresh by a client would be another version. What is said of standing is left to the log.
+    const isSame = JSON.stringify(after) === JSON.stringify(kept.attributes);
+    if (how === 'patch' && isSame && !named.has('active')) return;
     try {
-      await collection.change(id, { before: kept.attributes, after, how, version: kept.version });
+      await collection.change(id, { before: kept.attributes, after, how, named, version: kept.version });
       return;
     } catch (error) {
       const isRace = error instanceof IssuerRefusal && error.code === 'version_moved';
@@ -179,7 +188,7 @@ async function shown(collection: Collection, { query }: ScimRequest, id: string)
   const projection = parseProjection(collection.type, names('attributes'), names('excludedAttributes'));
   return {
     status: 200,
-    body: project(found, projection),
+    body: project(collection.type, found, projection),
     location: metaOf(found, 'location'),
     version: metaOf(found, 'version'),
   };

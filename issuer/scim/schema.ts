@@ -39,6 +39,11 @@ export interface ResourceType {
   readonly description: string;
   readonly schema: Schema;
   readonly extensions: readonly Schema[];
+  /**
+   * Extensions that only the service writes, shown to whoever asks for them by name. A strict client takes what `schemaExtensions`
+   * lists for writable: they are not in it.
+   */
+  readonly standing: readonly Schema[];
 }
 
 const described = {
@@ -107,6 +112,8 @@ function complete(partial: Attribute): Attribute {
 }
 
 const readOnly = { mutability: 'readOnly' } as const;
+/** Of what strict clients need not know: shown to whoever asks for it by name. */
+const onRequest = { ...readOnly, returned: 'request' } as const;
 
 const bullaUser: Schema = {
   id: 'urn:bulla:scim:schemas:2.0:User',
@@ -114,12 +121,15 @@ const bullaUser: Schema = {
   description: 'What the trust log says about a person',
   attributes: [
     attribute('status', 'string', 'Standing of the person in the trust log', {
-      ...readOnly,
+      ...onRequest,
       caseExact: true,
       canonicalValues: ['pending', 'active', 'suspended', 'deprovisioned'],
     }),
-    attribute('assurance', 'string', 'Who confirmed the key of the person', { ...readOnly, caseExact: true }),
-    attribute('agents', 'integer', 'Number of agents that the person answers for', readOnly),
+    attribute('assurance', 'string', 'Who confirmed the key of the person', {
+      ...onRequest,
+      caseExact: true,
+    }),
+    attribute('agents', 'integer', 'Number of agents that the person answers for', onRequest),
   ],
 };
 
@@ -133,7 +143,7 @@ const bullaGroup: Schema = {
       'string',
       'Group of the trust log that members are put into; absent: it grants nothing',
       {
-        ...readOnly,
+        ...onRequest,
         caseExact: true,
       },
     ),
@@ -146,24 +156,20 @@ const agent: Schema = {
   description: 'A program that acts on behalf of a person who answers for it',
   attributes: [
     attribute('displayName', 'string', 'What people call the agent', { required: true }),
-    attribute('owner', 'complex', 'The person who answers for the agent', {
-      required: true,
-      mutability: 'immutable',
+    attribute('owner', 'complex', 'The person who answers for the agent; fixed once they adopted it', {
       subAttributes: [
         attribute('value', 'string', 'Id of the User', {
           required: true,
-          mutability: 'immutable',
           caseExact: true,
         }),
         attribute('$ref', 'reference', 'URL of the User', {
-          ...readOnly,
           referenceTypes: ['User'],
           caseExact: true,
         }),
         attribute('display', 'string', 'Name of the User', readOnly),
       ],
     }),
-    attribute('kind', 'string', 'Whether a person sits in front of it', {
+    attribute('kind', 'string', '`autonomous`, or `interactive` where a person sits in front of it', {
       mutability: 'immutable',
       caseExact: true,
       canonicalValues: ['autonomous', 'interactive'],
@@ -191,16 +197,27 @@ export const userType: ResourceType = {
   endpoint: '/Users',
   description: 'A person in the trust log',
   schema: fromLibrary(Schemas.User.definition),
-  extensions: [fromLibrary(Schemas.EnterpriseUser.definition), bullaUser],
+  extensions: [fromLibrary(Schemas.EnterpriseUser.definition)],
+  standing: [bullaUser],
 };
+
+/** RFC 7643 section 8.7.1 has no `display` of members: it would be a name that a client made up. */
+function withoutDisplay(schema: Schema): Schema {
+  const attributes = schema.attributes.map((each) => ({
+    ...each,
+    subAttributes: each.subAttributes.filter(({ name }) => name !== 'display'),
+  }));
+  return { ...schema, attributes };
+}
 
 /** Groups of people: RFC 7643 section 4.2. */
 export const groupType: ResourceType = {
   name: 'Group',
   endpoint: '/Groups',
   description: 'People, and what the trust log makes of them',
-  schema: fromLibrary(Schemas.Group.definition),
-  extensions: [bullaGroup],
+  schema: withoutDisplay(fromLibrary(Schemas.Group.definition)),
+  extensions: [],
+  standing: [bullaGroup],
 };
 
 /** Agents, and proposals of agents. */
@@ -210,13 +227,14 @@ export const agentType: ResourceType = {
   description: agent.description,
   schema: agent,
   extensions: [],
+  standing: [],
 };
 
 export const resourceTypes: readonly ResourceType[] = [userType, groupType, agentType];
 
 /** Every schema that `/Schemas` shows. */
 export const schemas: readonly Schema[] = [
-  ...resourceTypes.flatMap(({ schema, extensions }) => [schema, ...extensions]),
+  ...resourceTypes.flatMap(({ schema, extensions, standing }) => [schema, ...extensions, ...standing]),
   fromLibrary(Schemas.ServiceProviderConfig.definition),
   fromLibrary(Schemas.ResourceType.definition),
 ];

@@ -42,10 +42,12 @@ export class Users implements Collection {
     );
   }
 
-  /** Without `active`: it is said anew with each change, or not at all. */
   async kept(id: string): Promise<Kept | undefined> {
     const row = await this.#row(id);
-    return row && { attributes: attributesOf(row), version: row.version };
+    if (row === undefined) return undefined;
+    const { active, ...attributes } = attributesOf(row);
+    const shown = active === null ? {} : { active: this.#isActive(id) };
+    return { attributes: { ...attributes, ...shown }, version: row.version };
   }
 
   async lookUp(path: string, value: string): Promise<readonly string[] | undefined> {
@@ -79,10 +81,15 @@ export class Users implements Collection {
     return (await this.#account.people.provision(this.#connection, personData(attributes))).id;
   }
 
-  async change(id: string, { after, version }: Change): Promise<void> {
-    const data = personData(after);
-    if (data.active === true) this.#requireOwnSuspension(id);
-    await this.#account.people.update(this.#connection, id, data, version);
+  async change(id: string, { before, after, how, named, version }: Change): Promise<void> {
+    const { active, ...data } = personData(after);
+    const isSaid = active !== undefined && named.has('active');
+    if (isSaid && active) this.#requireOwnSuspension(id);
+    const isUnassigned =
+      how === 'patch' && active === undefined && (named.has('active') || !('active' in before));
+    const body: JsonObject = isUnassigned ? { ...data.body, active: null } : data.body;
+    const person = { ...data, body, ...(isSaid && { active }) };
+    await this.#account.people.update(this.#connection, id, person, version);
   }
 
   async remove(id: string): Promise<void> {
@@ -98,15 +105,23 @@ export class Users implements Collection {
     }
   }
 
+  #isActive(id: string): boolean {
+    const person = this.#account.log.read(`principal/${id}`);
+    return person?.status === 'pending' || person?.status === 'active';
+  }
+
   async #row(id: string): Promise<ResourceRow | undefined> {
     return this.#account.store.first(resources, { ...this.#where, id });
   }
 
   #show(row: ResourceRow, groups: readonly JsonObject[]): JsonObject {
     const person = this.#account.log.read(`principal/${row.id}`);
+    const { active: kept, ...attributes } = attributesOf(row);
+    const active = this.#isActive(row.id);
     return wrap(this.type, this.#base, row, {
-      ...attributesOf(row),
-      active: person?.status === 'pending' || person?.status === 'active',
+      ...attributes,
+      // Null is kept where a client took `active` away: then it is not shown until one says it again.
+      ...(kept !== null && { active }),
       ...(groups.length > 0 && { groups }),
       [bullaUser]: {
         status: person?.status ?? 'deprovisioned',

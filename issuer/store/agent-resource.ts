@@ -5,11 +5,13 @@ export interface AgentResourceRow {
   /** Random: a proposal has no id in the log. */
   readonly id: string;
   readonly connection: string;
-  /** Id of the person who answers for it. */
-  readonly owner: string;
+  /** Id of the person who answers for it; a proposal may name nobody yet. */
+  readonly owner: string | null;
   readonly kind: 'autonomous' | 'interactive';
   readonly displayName: string;
   readonly externalId: string | null;
+  /** What the connection last said: 1, 0, or null for nothing. Of a proposal it is all there is; for an agent the log decides. */
+  readonly active: number | null;
   /** Id in the log (`agt_…`), null for a proposal. */
   readonly agent: string | null;
   readonly version: number;
@@ -23,10 +25,11 @@ export const agentResources: Table<AgentResourceRow> = defineTable<AgentResource
   {
     id: 'text',
     connection: 'text',
-    owner: 'text',
+    owner: 'text?',
     kind: 'text',
     displayName: 'text',
     externalId: 'text?',
+    active: 'integer?',
     agent: 'text?',
     version: 'integer',
     created: 'text',

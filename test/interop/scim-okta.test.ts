@@ -164,7 +164,6 @@ describe.skipIf(!present)("Okta's requests in their order", () => {
         name: { givenName: 'Test', familyName: 'User' },
         externalId: '00ujl29u0le5T6Aj10h7',
         active: true,
-        'urn:bulla:scim:schemas:2.0:User': { status: 'pending' },
       },
     });
     expect(JSON.stringify(made.body)).not.toContain('1mz050nq');
