@@ -135,8 +135,8 @@ async function use(session: Session, given: Given): Promise<void> {
     const principal = whoIs(session, ledger, given);
     const name = given.required('new');
     const { signer } = await session.keys.signerOrNew(name);
-    const ask = { account: session.account.account, recover: principal, key: signer.publicKey.jwk };
-    const entry = await ledger.appendRequest(recoveryOf(ask), recovery, [signer]);
+    const asked = { account: session.account.account, recover: principal, key: signer.publicKey.jwk };
+    const entry = await ledger.appendRequest(recoveryOf(asked), recovery, [signer]);
     reportRecovered(session, entry, principal, name);
   });
 }
