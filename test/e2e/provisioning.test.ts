@@ -1,8 +1,8 @@
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createVerifier, memoryReplay, type Receipt } from '@bulla/verifier';
 import { guard } from '@bulla/verifier/hono';
-import { createFollower, type Follower } from '@bulla/verifier/log';
+import { agentIsLive, createFollower, type Follower } from '@bulla/verifier/log';
 import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -230,7 +230,7 @@ test('from the IdP to the agent and back: pending, confirmed, owner of an agent 
   expect((await story.call(agent, envelope)).exit).toBe(0);
   expect(receipts.at(-1)).toMatchObject({
     outcome: 'allow',
-    envelope: { subject: id, actors: [agent], assurance: 'login' },
+    envelope: { subject: id, actors: [id, agent], assurance: 'login' },
   });
 
   await story.setActive(id, false);
@@ -248,5 +248,10 @@ test('from the IdP to the agent and back: pending, confirmed, owner of an agent 
   await follower.until(({ read }) => read(`principal/${id}`)?.status === 'active');
   expect((await story.call(agent, envelope)).exit).toBe(7);
   expect(receipts.at(-1)).toMatchObject({ outcome: 'refuse', code: 'subject_not_active' });
-  expect((await story.alice('me')).printed).toMatchObject({ id, status: 'active' });
+  const { exit } = await story.alice('agent', 'resume', '--all', '--keep-all-keys');
+  expect(exit).toBe(0);
+  await follower.until(({ read }) => agentIsLive(read, agent));
+  expect((await story.call(agent, envelope)).exit).toBe(7);
+  rmSync(envelope);
+  expect((await story.call(agent, envelope)).exit).toBe(0);
 }, 180_000);
