@@ -20,15 +20,31 @@ import {
 import { type Row, runRounds, type Scenario } from './rounds.ts';
 import { measureImport } from './scim-import.ts';
 import { measureTimeToDeny } from './time-to-deny.ts';
+import { measureScimTimeToDeny } from './scim-deny.ts';
+import { type DenyOptions, measureTimeToDeny } from './time-to-deny.ts';
 import type { Curve } from './world.ts';
 
-const usage = `npm run bench [-- --quick] [-- --check] [-- --json]
+const usage = `npm run bench [-- --quick] [-- --check] [-- --only <part>] [-- --json]
 
 --quick   a short run: rough numbers, and nothing is written
 --check   also a soak of a million decisions; exit 1 and name the line where a bar of bench/README.md does not hold
 --import  only the import of people over SCIM: replaces that part of the results
+--only    the rows of one part (decisions, chains, http, deny, scim), in place of those of the last run on this machine
 --json    print the results as JSON instead of a table
 `;
+
+const resultsFile = new URL('../results/latest.json', import.meta.url);
+
+/** Parts in the order of the results, each with the beginnings of its rows' names. */
+const parts: Readonly<
+  Record<string, { readonly names: RegExp; readonly measure: () => Promise<readonly ResultRow[]> }>
+> = {
+  decisions: { names: /^(?:decision|jose|oauth4webapi|allow|attack)\./u, measure: measureDecisions },
+  chains: { names: /^(?:chain|federated)\./u, measure: measureChains },
+  http: { names: /^http\./u, measure: measureServers },
+  deny: { names: /^deny\.(?:stream|poll)\./u, measure: async () => measureTimeToDeny(denials()) },
+  scim: { names: /^deny\.scim\./u, measure: async () => measureScimTimeToDeny(denials()) },
+};
 
 const { values: flags } = parseArgs({
   options: {
@@ -36,6 +52,7 @@ const { values: flags } = parseArgs({
     check: { type: 'boolean', default: false },
     import: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    only: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -72,6 +89,8 @@ async function run(): Promise<number> {
   ];
   const imported = await measuredImport();
   const results: Results = { machine: machine(size.rounds), rows, import: imported };
+  const results = flags.only === undefined ? await measureAll() : await measurePart(flags.only);
+  const { rows } = results;
   if (!flags.quick) write(results);
   process.stdout.write(flags.json ? `${JSON.stringify(results, null, 2)}\n` : tableOf(rows));
   if (!flags.check) return 0;
@@ -95,6 +114,27 @@ async function measuredImport(): Promise<ImportResult> {
 function report(failures: readonly string[]): number {
   for (const failure of failures) process.stderr.write(`bar missed: ${failure}\n`);
   return failures.length === 0 ? 0 : 1;
+}
+
+async function measureAll(): Promise<Results> {
+  const rows: ResultRow[] = [];
+  for (const { measure } of Object.values(parts)) rows.push(...(await measure()));
+  return { machine: machine(size.rounds), rows };
+}
+
+/** Times of two machines say nothing beside each other. @throws {Error} where the last run was on another. */
+async function measurePart(name: string): Promise<Results> {
+  const part = Object.hasOwn(parts, name) ? parts[name] : undefined;
+  if (part === undefined) throw new Error(`--only is one of ${Object.keys(parts).join(', ')}`);
+  const last = JSON.parse(readFileSync(resultsFile, 'utf8')) as Results;
+  const { cpu, cores, node } = machine(size.rounds);
+  if (last.machine.cpu !== cpu || last.machine.cores !== cores || last.machine.node !== node) {
+    throw new Error('the last run was on another machine or another node: measure all');
+  }
+  const at = last.rows.findIndex((row) => part.names.test(row.name));
+  const others = last.rows.filter((row) => !part.names.test(row.name));
+  const measured = await part.measure();
+  return { ...last, rows: others.toSpliced(at < 0 ? others.length : at, 0, ...measured) };
 }
 
 async function measureDecisions(): Promise<readonly ResultRow[]> {
@@ -128,14 +168,14 @@ async function measureServers(): Promise<readonly ResultRow[]> {
   return rows.map(resultRow);
 }
 
-async function measureDenials(): Promise<readonly ResultRow[]> {
-  return measureTimeToDeny({
+function denials(): DenyOptions {
+  return {
     runs: size.denyRuns,
     onRun: (transport, done) => {
       if (done % 10 === 0)
         progress(`time to deny (${transport}): ${String(done)} of ${String(size.denyRuns)}`);
     },
-  });
+  };
 }
 
 async function soakFailures(): Promise<readonly string[]> {
@@ -158,10 +198,9 @@ function progress(line: string): void {
 }
 
 function write(results: Results): void {
-  const here = new URL('../', import.meta.url);
-  mkdirSync(new URL('results/', here), { recursive: true });
-  writeFileSync(new URL('results/latest.json', here), `${JSON.stringify(results, null, 2)}\n`);
-  updateReadme(fileURLToPath(new URL('../README.md', here)), results);
+  mkdirSync(new URL('./', resultsFile), { recursive: true });
+  writeFileSync(resultsFile, `${JSON.stringify(results, null, 2)}\n`);
+  updateReadme(fileURLToPath(new URL('../../README.md', resultsFile)), results);
 }
 
 function tableOf(rows: readonly ResultRow[]): string {

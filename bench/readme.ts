@@ -69,6 +69,10 @@ const told: readonly (readonly [row: string, words: string, against?: string])[]
   ],
   ['deny.stream.p99', 'from a suspension to the first refusal, p99, stream'],
   ['deny.poll.p99', 'from a suspension to the first refusal, p99, polling'],
+  [
+    'deny.scim.p99',
+    'from SCIM `active: false` to the first refusal by the last of 5 following verifiers, p99',
+  ],
 ];
 
 /** The README's table, from the results alone. Rows that were not measured are left out. */

@@ -94,7 +94,7 @@ export function findFailures(rows: readonly ResultRow[]): readonly string[] {
       }
     }
   }
-  for (const transport of ['stream', 'poll']) {
+  for (const transport of ['stream', 'poll', 'scim']) {
     const name = `deny.${transport}.p99`;
     const us = byName.get(name)?.us ?? Number.NaN;
     if (!(us < mostTimeToDenyUs)) {

@@ -15,10 +15,12 @@ import {
   agentIdOf,
   apply,
   genesisPosition,
+  type Lease,
   leafHash,
   nextPosition,
   type Operation,
   type Position,
+  parseEntry,
   principalIdOf,
   type Read,
   signEntry,
@@ -34,8 +36,8 @@ export class Ledger {
   readonly admin: Signer = createSigner(generatePrivateJwk());
   readonly leaves: string[] = [];
   readonly account: string;
-  /** Time of every entry, Unix seconds. */
-  readonly time: number;
+  /** Time of the next entry, Unix seconds. */
+  time: number;
   readonly #state = new Map<string, Json>();
   #position: Position;
 
@@ -77,6 +79,12 @@ export class Ledger {
       [cosigner],
     );
     return this.#append(signEntry({ ...this.#next(), request }, this.admin));
+  }
+
+  /** Takes in a leaf that somebody else appended to the same log. */
+  take(leaf: string): void {
+    this.#append(leaf);
+    this.time = Math.max(this.time, parseEntry(leaf).time);
   }
 
   #next(): { readonly account: string; readonly seq: number; readonly prev: string; readonly time: number } {
@@ -163,7 +171,7 @@ export class World {
     };
   }
 
-  grant(key: Signer, operations: readonly string[]): void {
+  grant(key: Signer, operations: readonly string[], change: Partial<Lease> = {}): void {
     const lease = {
       operations,
       groups: [],
@@ -173,6 +181,7 @@ export class World {
       notAfter: this.ledger.time + 86_400,
       maxEntriesPerHour: 1000,
       maxEntries: 1000,
+      ...change,
     };
     this.ledger.do({ type: 'delegate.grant', key: key.publicKey.jwk, lease }, [key]);
   }
