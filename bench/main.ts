@@ -18,9 +18,8 @@ import {
   resultRow,
 } from './results.ts';
 import { type Row, runRounds, type Scenario } from './rounds.ts';
-import { measureImport } from './scim-import.ts';
-import { measureTimeToDeny } from './time-to-deny.ts';
 import { measureScimTimeToDeny } from './scim-deny.ts';
+import { measureImport } from './scim-import.ts';
 import { type DenyOptions, measureTimeToDeny } from './time-to-deny.ts';
 import type { Curve } from './world.ts';
 
@@ -28,8 +27,7 @@ const usage = `npm run bench [-- --quick] [-- --check] [-- --only <part>] [-- --
 
 --quick   a short run: rough numbers, and nothing is written
 --check   also a soak of a million decisions; exit 1 and name the line where a bar of bench/README.md does not hold
---import  only the import of people over SCIM: replaces that part of the results
---only    the rows of one part (decisions, chains, http, deny, scim), in place of those of the last run on this machine
+--only    the rows of one part (decisions, chains, http, deny, scim, import), in place of those of the last run on this machine
 --json    print the results as JSON instead of a table
 `;
 
@@ -50,7 +48,6 @@ const { values: flags } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },
-    import: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     only: { type: 'string' },
     help: { type: 'boolean', default: false },
@@ -78,33 +75,16 @@ const size = flags.quick
       groups: 500,
     };
 if (flags.help) process.stdout.write(usage);
-else process.exitCode = await (flags.import ? runImport() : run());
+else process.exitCode = await run();
 
 async function run(): Promise<number> {
-  const rows = [
-    ...(await measureDecisions()),
-    ...(await measureChains()),
-    ...(await measureServers()),
-    ...(await measureDenials()),
-  ];
-  const imported = await measuredImport();
-  const results: Results = { machine: machine(size.rounds), rows, import: imported };
   const results = flags.only === undefined ? await measureAll() : await measurePart(flags.only);
-  const { rows } = results;
+  const { rows, import: imported } = results;
   if (!flags.quick) write(results);
   process.stdout.write(flags.json ? `${JSON.stringify(results, null, 2)}\n` : tableOf(rows));
   if (!flags.check) return 0;
-  return report([...findFailures(rows), ...importFailures(imported), ...(await soakFailures())]);
-}
-
-/** Rows of other runs stay as they are: an import has nothing that is compared with them. */
-async function runImport(): Promise<number> {
-  const imported = await measuredImport();
-  const file = new URL('../results/latest.json', import.meta.url);
-  const before = JSON.parse(readFileSync(file, 'utf8')) as Results;
-  if (!flags.quick) write({ ...before, import: imported });
-  process.stdout.write(`${JSON.stringify(imported, null, 2)}\n`);
-  return flags.check ? report(importFailures(imported)) : 0;
+  const failures = [...findFailures(rows), ...importFailures(imported)];
+  return report(flags.only === undefined ? [...failures, ...(await soakFailures())] : failures);
 }
 
 async function measuredImport(): Promise<ImportResult> {
@@ -119,18 +99,19 @@ function report(failures: readonly string[]): number {
 async function measureAll(): Promise<Results> {
   const rows: ResultRow[] = [];
   for (const { measure } of Object.values(parts)) rows.push(...(await measure()));
-  return { machine: machine(size.rounds), rows };
+  return { machine: machine(size.rounds), rows, import: await measuredImport() };
 }
 
 /** Times of two machines say nothing beside each other. @throws {Error} where the last run was on another. */
 async function measurePart(name: string): Promise<Results> {
-  const part = Object.hasOwn(parts, name) ? parts[name] : undefined;
-  if (part === undefined) throw new Error(`--only is one of ${Object.keys(parts).join(', ')}`);
   const last = JSON.parse(readFileSync(resultsFile, 'utf8')) as Results;
   const { cpu, cores, node } = machine(size.rounds);
   if (last.machine.cpu !== cpu || last.machine.cores !== cores || last.machine.node !== node) {
     throw new Error('the last run was on another machine or another node: measure all');
   }
+  if (name === 'import') return { ...last, import: await measuredImport() };
+  const part = Object.hasOwn(parts, name) ? parts[name] : undefined;
+  if (part === undefined) throw new Error(`--only is one of ${Object.keys(parts).join(', ')}, import`);
   const at = last.rows.findIndex((row) => part.names.test(row.name));
   const others = last.rows.filter((row) => !part.names.test(row.name));
   const measured = await part.measure();

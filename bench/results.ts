@@ -109,8 +109,10 @@ export function findFailures(rows: readonly ResultRow[]): readonly string[] {
 /** What may stay in memory for each person: their record, its place in the state map, the entry's hashes. Nothing of a request. */
 const mostKibibytesPerUser = 8;
 
-/** Whether the memory of an importing issuer grows by more than the people it imports. */
-export function importFailures({ memory, users }: ImportResult): readonly string[] {
+/** Whether the memory of an importing issuer grows by more than the people it imports; a failure too where it was not measured. */
+export function importFailures(imported: ImportResult | undefined): readonly string[] {
+  if (imported === undefined) return ['import: not measured'];
+  const { memory, users } = imported;
   const [first, last] = [memory[0]?.heapMiB ?? Number.NaN, memory.at(-1)?.heapMiB ?? Number.NaN];
   const each = ((last - first) * 1024) / users;
   if (each < mostKibibytesPerUser) return [];
