@@ -35,7 +35,7 @@ export const apiOperations: readonly string[] = [
   'key.revoke',
 ];
 
-export interface UsersApiOptions extends Omit<IssuerWorldOptions, 'account'> {
+export interface UsersApiOptions extends IssuerWorldOptions {
   readonly clients?: readonly (Partial<Client> & { readonly id: string })[];
   readonly usersApi?: Partial<UsersApiConfig>;
   readonly lease?: Partial<Lease>;
@@ -80,6 +80,7 @@ export class UsersApiWorld {
     api.world = await IssuerWorld.create({
       ...rest,
       account: {
+        ...rest.account,
         usersApi: { delegateKeyFile, clients: filled, accessTokenSeconds: 600, auditDays: 400, ...usersApi },
       },
     });
@@ -113,10 +114,10 @@ export class UsersApiWorld {
     });
   }
 
-  async token(client = 'partner', scope?: string): Promise<string> {
+  async token(client = 'partner', scope?: string, secret: string = partnerSecret): Promise<string> {
     const response = await this.tokenAnswer({
       client_id: client,
-      client_secret: partnerSecret,
+      client_secret: secret,
       ...(scope !== undefined && { scope }),
     });
     const { access_token: token } = (await response.json()) as { access_token?: string };
