@@ -1,17 +1,27 @@
 import type { Change } from '@bulla/verifier/log';
 import { addresses, members, type ResourceRow, resources } from '../store/directory.ts';
 import { invitations, readers } from '../store/invitations.ts';
-import { putRow, type Rows, type RowWrite, removeRows } from '../store/table.ts';
+import { changeRows, putRow, type Rows, type RowWrite, removeRows } from '../store/table.ts';
 import { projectAgents } from './agent-projection.ts';
+
+/** What changes a person's standing, and so what their resource shows: `active`, `status`, `assurance`. */
+const shown: ReadonlySet<string> = new Set([
+  'principal.activate',
+  'principal.suspend',
+  'principal.resume',
+  'key.recover',
+]);
 
 /**
  * What entries of the log, whoever signed them, mean for the directory (law 6): a person who was deprovisioned is gone, and a
- * SCIM group that stands for a group of the log has the members that the log says, as far as its connection manages them.
+ * SCIM group that stands for a group of the log has the members that the log says, as far as its connection manages them. Whose
+ * standing changed has a new version, so that no reader with an old ETag is told that nothing did.
  */
 export async function projectDirectory(changes: readonly Change[], rows: Rows): Promise<readonly RowWrite[]> {
   const writes: RowWrite[] = [...(await projectAgents(changes, rows))];
   for (const { op } of changes) {
     if (op.type === 'principal.deprovision') writes.push(...personRemoval(op.principal));
+    if (shown.has(op.type) && 'principal' in op) writes.push(...(await nextVersion(rows, op.principal)));
     if ((op.type === 'member.add' || op.type === 'member.remove') && op.member.startsWith('principal/')) {
       const member = op.member.slice('principal/'.length);
       for (const group of await groupsFor(rows, op.group, member)) {
@@ -32,6 +42,11 @@ export function personRemoval(id: string): readonly RowWrite[] {
     removeRows(readers, { principal: id }),
     removeRows(resources, { id, kind: 'User' }),
   ];
+}
+
+async function nextVersion(rows: Rows, id: string): Promise<readonly RowWrite[]> {
+  const row = await rows.first(resources, { id, kind: 'User' });
+  return row === undefined ? [] : [changeRows(resources, { id }, { version: row.version + 1 })];
 }
 
 async function groupsFor(rows: Rows, group: string, principal: string): Promise<readonly ResourceRow[]> {

@@ -1,4 +1,5 @@
-import { IssuerRefusal, resources } from '@bulla/issuer';
+import { createHash } from 'node:crypto';
+import { ConfigError, createIssuer, IssuerRefusal, resources } from '@bulla/issuer';
 import { Refusal } from '@bulla/verifier';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { IssuerWorld } from '../kit/issuer.ts';
@@ -116,4 +117,88 @@ test('ending sessions raises the epoch and leaves the person as they were', asyn
   const { changes } = await people.endSessions(world.okta, row.id);
   expect(changes.map(({ op }) => op.type)).toEqual(['principal.suspend', 'principal.resume']);
   expect(log.read(`principal/${row.id}`)).toMatchObject({ status: 'pending', epoch: epoch + 2 });
+});
+
+test('whoever is suspended or resumed has a new version, one per write', async () => {
+  const { people } = world.hosted;
+  const row = await people.provision(world.okta, bob);
+  const version = async () => (await people.find(world.okta, { id: row.id }))?.version;
+  await people.suspend(world.okta, row.id);
+  expect(await version()).toBe(2);
+  await people.update(world.okta, row.id, { ...bob, active: true });
+  expect(await version()).toBe(3);
+  const { ledger, hosted } = world;
+  for (const leaf of await hosted.store.entries(ledger.leaves.length, 100)) ledger.append(leaf);
+  ledger.time = Math.floor(world.ports.now());
+  ledger.do({ type: 'principal.suspend', principal: row.id });
+  await world.appended(ledger.lastLeaf);
+  expect(await version()).toBe(4);
+});
+
+test('mapped attributes and the domain reach the log, nothing else of a person does', async () => {
+  await world.remove();
+  const department = 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department';
+  world = await IssuerWorld.create({
+    connection: { attributes: { [department]: 'department', roles: 'roles', 'name.givenName': 'given' } },
+    connectionLease: { attributes: ['department', 'roles'] },
+  });
+  const { people, log } = world.hosted;
+  const body = {
+    ...bob.body,
+    ROLES: [{ value: 'buyer' }, { value: 'approver', primary: true }],
+    'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User': { Department: 'Sales' },
+  };
+  const row = await people.provision(world.okta, { ...bob, body });
+  const record = () => log.read(`principal/${row.id}`);
+  expect(record()).toMatchObject({
+    attributes: { department: 'Sales', roles: ['buyer', 'approver'] },
+    connection: 'okta',
+    domain: 'corp.example',
+  });
+  const { size } = log.world;
+  await people.update(world.okta, row.id, { ...bob, body: { ...body, title: 'Dr' } });
+  expect(log.world.size).toBe(size);
+  await people.update(world.okta, row.id, { ...bob, body: bob.body });
+  expect(record()?.attributes).toEqual({});
+  const named = { ...bob, body: { ...body, name: { givenName: 'Robert' } } };
+  expect(await codeOf(people.update(world.okta, row.id, named))).toBe('rule_attribute_unlisted');
+  const moved = { ...bob, userName: 'bob@evil.example' };
+  expect(await codeOf(people.update(world.okta, row.id, moved))).toBe('rule_domain_unlisted');
+});
+
+test('a connection without a trusted log-in that it names provisions nobody; with one, the log has a salted hash', async () => {
+  await world.remove();
+  world = await IssuerWorld.create({ connection: { login: { trust: 'corp', from: 'externalId' } } });
+  const { people, log } = world.hosted;
+  expect(await codeOf(people.provision(world.okta, bob))).toBe('login_trust_missing');
+  const { ledger } = world;
+  const issuer = 'https://idp.example';
+  const key = world.mint.signer.publicKey.thumbprint;
+  ledger.do({ type: 'login.trust', name: 'corp', issuer, keys: [key], audience: 'bulla', claim: 'sub' });
+  await world.appended(ledger.lastLeaf);
+  const row = await people.provision(world.okta, bob);
+  const text = JSON.stringify({ claim: 'sub', issuer, salt: row.salt, value: '00u1' });
+  expect(log.read(`principal/${row.id}`)?.login).toEqual({
+    trust: 'corp',
+    hash: createHash('sha256').update(text).digest('base64url'),
+  });
+  const other = await people.provision(world.okta, {
+    ...bob,
+    userName: 'eve@corp.example',
+    externalId: null,
+  });
+  expect([other.salt, log.read(`principal/${other.id}`)?.login]).toEqual([null, null]);
+  const after = await people.update(world.okta, row.id, { ...bob, externalId: '00u9' });
+  expect(after.salt).toBe(row.salt);
+});
+
+test('connections share neither a name, nor a delegate key, nor a group of the log', async () => {
+  const [first] = world.config.accounts[0]?.connections ?? [];
+  if (first === undefined) throw new Error('there is a connection');
+  const refused = (...connections: readonly object[]) => {
+    const accounts = world.config.accounts.map((account) => ({ ...account, connections }));
+    return createIssuer({ ...world.config, accounts } as typeof world.config, world.ports);
+  };
+  await expect(refused(first, { ...first, name: 'entra' })).rejects.toBeInstanceOf(ConfigError);
+  await expect(refused({ ...first, groups: { A: 'x', B: 'x' } })).rejects.toBeInstanceOf(ConfigError);
 });
