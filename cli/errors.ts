@@ -96,6 +96,10 @@ export const cliCodes = {
     exit: 'refused',
     meaning: 'the log-in at the IdP failed, or its ID token does not hold',
   },
+  operator_missing: {
+    exit: 'config',
+    meaning: 'no operator is logged in here, and no operator token was given',
+  },
   login_unreachable: { exit: 'unreachable', meaning: 'the IdP did not answer' },
   invitation_invalid: {
     exit: 'refused',

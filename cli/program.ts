@@ -11,6 +11,7 @@ import { registerInit } from './commands/init.ts';
 import { registerLog } from './commands/log.ts';
 import { registerMe } from './commands/me.ts';
 import { registerNarrow } from './commands/narrow.ts';
+import { registerOperator } from './commands/operator.ts';
 import { registerOwnAgents } from './commands/own-agent.ts';
 import { registerOwnKeys } from './commands/own-key.ts';
 import { registerPin } from './commands/pin.ts';
@@ -60,6 +61,7 @@ const registrations: readonly ((program: BullaCommand) => void)[] = [
   registerGuard,
   registerActivate,
   registerAdmin,
+  registerOperator,
   registerMe,
   registerOwnAgents,
   registerOwnKeys,

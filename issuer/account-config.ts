@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type UsersApiConfig, usersApiSchema } from './api/config.ts';
 import { type EventStreamConfig, eventStreamSchema, eventStreamsMeaning } from './events/config.ts';
 import { type InvitationsConfig, invitationsSchema } from './invitations/config.ts';
+import { type OperatorsConfig, operatorsSchema } from './operators/config.ts';
 import { type ConnectionConfig, connectionSchema } from './provisioning/connection.ts';
 
 /** A checked configuration of one account; what each field does is said once, in its schema below. */
@@ -23,6 +24,7 @@ export interface AccountConfig {
   readonly usersApi?: UsersApiConfig | undefined;
   readonly eventStreams: readonly EventStreamConfig[];
   readonly invitations?: InvitationsConfig | undefined;
+  readonly operators?: OperatorsConfig | undefined;
   readonly keySetTimeoutSeconds: number;
   readonly keySetCooldownSeconds: number;
 }
@@ -162,6 +164,7 @@ const account = z
     usersApi: usersApiSchema,
     eventStreams: z.array(eventStreamSchema).max(16).default([]).describe(eventStreamsMeaning),
     invitations: invitationsSchema,
+    operators: operatorsSchema,
     keySetTimeoutSeconds: z
       .number()
       .min(0.05)

@@ -13,6 +13,7 @@ import { AccountLog } from './log/account-log.ts';
 import { Mint } from './mint/mint.ts';
 import { type Endpoints, endpointsOf } from './oauth/metadata.ts';
 import { type CheckSecret, createSecretCheck } from './oauth/secret.ts';
+import { Operators } from './operators/sessions.ts';
 import type { IssuerPorts } from './ports.ts';
 import { type Connection, loadConnections } from './provisioning/connection.ts';
 import { Groups } from './provisioning/groups.ts';
@@ -40,6 +41,7 @@ export interface Account {
   readonly people: People;
   /** Absent: nobody is invited. */
   readonly invitations?: Invitations;
+  readonly operators: Operators;
   readonly groups: Groups;
   /** Where the configuration has one. */
   readonly usersApi: UsersApi | undefined;
@@ -104,6 +106,7 @@ export async function openAccount(
       ...(invitations !== undefined && { onProvisioned: inviteProvisioned(ports.now) }),
     }),
     ...(invitations !== undefined && { invitations }),
+    operators: new Operators(config, accountStore, ports),
     groups: new Groups({ log, store: accountStore, ports }),
     usersApi: config.usersApi && openUsersApi(config.usersApi, ports),
     events: new EventStreams({ config, log, store: accountStore, ports }),

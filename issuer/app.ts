@@ -12,6 +12,7 @@ import { addKeyRoutes } from './log/key-routes.ts';
 import { addLogRoutes } from './log/routes.ts';
 import { closeStreams } from './log/stream.ts';
 import { addOauthRoutes } from './oauth/routes.ts';
+import { addOperatorRoutes } from './operators/routes.ts';
 import { type IssuerPorts, systemIssuerPorts, withoutStepsBack } from './ports.ts';
 import { addScimRoutes, isScimPath, scimMethods } from './scim/routes.ts';
 
@@ -90,6 +91,7 @@ function createApp(config: IssuerConfig, accounts: ReadonlyMap<string, Account>,
   addUsersApiRoutes(app, find, config.publicUrl);
   addEventRoutes(app, find);
   addActivationRoutes(app, find, ports.now);
+  addOperatorRoutes(app, find, ports.now);
   addScimRoutes(app, find);
   app.get('/healthz', async (c) => {
     const health = await checkHealth(accounts.values(), config.maxCheckpointAgeSeconds);

@@ -27,6 +27,7 @@ export const issuerCodes = {
     meaning: 'invitation is wrong, used, expired, replaced by a newer one or of another account',
   },
   person_confirmed: { status: 409, meaning: 'person has nothing left to confirm' },
+  invitations_missing: { status: 409, meaning: 'this issuer is not configured to send invitations' },
   operator_unauthenticated: {
     status: 401,
     meaning: 'operator token is missing, unknown or expired',

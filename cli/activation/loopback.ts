@@ -16,7 +16,7 @@ export interface PageRequest {
 export type PageHandler = (request: PageRequest) => Promise<string | undefined>;
 
 /** A small server on 127.0.0.1 for one browser, as long as a command runs. */
-export interface Loopback {
+export interface LoopbackPage {
   /** Opens the pages once: whoever comes first with it is the browser that is answered from then on. */
   readonly url: string;
   /** Where an IdP sends the browser back to (RFC 8252 section 7.3). */
@@ -33,7 +33,7 @@ const maxFormBytes = 8192;
  * random path that works once and turns into a cookie without which nothing is answered; `Host` must be the address
  * itself (DNS rebinding); `Origin` of a form must be ours. No page of it runs a script or loads anything.
  */
-export async function serveLoopback(handle: PageHandler): Promise<Loopback> {
+export async function serveLoopback(handle: PageHandler): Promise<LoopbackPage> {
   const ticket = randomBytes(32).toString('base64url');
   const secret = randomBytes(32).toString('base64url');
   const server = createServer();

@@ -73,14 +73,17 @@ export function welcomePage(invited: Invited, asksPassphrase: boolean, wrong?: s
   ]);
 }
 
-/** Not a redirect: browsers hold redirects of a form against `form-action`, and an IdP redirects wherever it likes. */
+/** After the key was made. */
 export function leavingPage(url: string): string {
+  return onward('Going to your log-in', 'Your key is made. If nothing happens:', url);
+}
+
+/** Not a redirect: browsers hold redirects of a form against `form-action`, and an IdP redirects wherever it likes. */
+function onward(title: string, text: string, url: string): string {
   const target = escaped(url);
   return page(
-    'Going to your log-in',
-    [
-      `<p>Your key is made. If nothing happens: <a href="${target}" rel="noreferrer">go on to the log-in</a>.</p>`,
-    ],
+    title,
+    [`<p>${text} <a href="${target}" rel="noreferrer">go on to the log-in</a>.</p>`],
     `<meta http-equiv="refresh" content="0;url=${target}">`,
   );
 }
@@ -105,6 +108,11 @@ export function failedPage(message: string, code: string, again: boolean): strin
     `<p class="error" role="alert">${escaped(message)} (${escaped(code)})</p>`,
     again ? '<p><a href="/">Try again</a></p>' : '<p>The program has ended. See what it printed.</p>',
   ]);
+}
+
+/** Sends an operator's browser to the log-in. */
+export function loginPage(url: string): string {
+  return onward('Going to your log-in', 'If nothing happens:', url);
 }
 
 /** After a log-in of an operator: the browser's part is over. */

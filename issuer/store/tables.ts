@@ -2,6 +2,7 @@ import { agentResources } from './agent-resource.ts';
 import { addresses, members, resources, scimTokens } from './directory.ts';
 import { eventPositions, seenEvents } from './events.ts';
 import { invitations, readers } from './invitations.ts';
+import { operatorSessions } from './operators.ts';
 import type { AnyTable } from './table.ts';
 import { apiAudit, apiCalls, apiTokens } from './users-api.ts';
 
@@ -19,4 +20,5 @@ export const storedTables: readonly AnyTable[] = [
   eventPositions,
   invitations,
   readers,
+  operatorSessions,
 ];

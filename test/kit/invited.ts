@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
@@ -11,6 +12,9 @@ import { IssuerWorld, type IssuerWorldOptions } from './issuer.ts';
 import { rememberWord } from './leaks.ts';
 import { testDomain } from './log.ts';
 import { type LoginIdp, startLoginIdp } from './login-idp.ts';
+
+/** Of the operator `script`. */
+export const operatorToken = 'operator-token-of-a-test';
 
 type Activate = Extract<Operation, { readonly type: 'principal.activate' }>;
 
@@ -105,7 +109,8 @@ export class InvitedWorld {
     options: IssuerWorldOptions = {},
     invitations: Partial<NonNullable<IssuerConfig['accounts'][number]['invitations']>> = {},
   ): Promise<InvitedWorld> {
-    const [idp, mailbox] = [await startLoginIdp(), await startMailbox()];
+    const idp = await startLoginIdp({ clients: ['bulla-people', 'bulla-operators'] });
+    const mailbox = await startMailbox();
     const world = await IssuerWorld.create({
       ...options,
       connection: { login: { trust: 'corp', from: 'externalId' }, ...options.connection },
@@ -116,6 +121,16 @@ export class InvitedWorld {
           lifetimeSeconds: 3600,
           perHour: 100,
           ...invitations,
+        },
+        operators: {
+          tokens: [{ name: 'script', sha256: hash('sha256', operatorToken, 'base64url') }],
+          login: {
+            issuer: idp.issuer,
+            clientId: 'bulla-operators',
+            subjects: ['idp-olga'],
+            sessionSeconds: 3600,
+            dangerouslyAllowPrivateAddresses: true,
+          },
         },
         ...options.account,
       },
