@@ -109,7 +109,7 @@ export async function openAccount(
     operators: new Operators(config, accountStore, ports),
     groups: new Groups({ log, store: accountStore, ports }),
     usersApi: config.usersApi && openUsersApi(config.usersApi, ports),
-    events: new EventStreams({ config, log, store: accountStore, ports }),
+    events: new EventStreams({ config, connections, log, store: accountStore, ports }),
     ports,
   };
 }

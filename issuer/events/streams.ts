@@ -1,8 +1,11 @@
+import type { Signer } from '@bulla/verifier';
 import type { AccountConfig } from '../account-config.ts';
+import { ConfigError } from '../errors.ts';
 import { createDocumentFetch } from '../federation/fetch-document.ts';
 import { KeySource } from '../federation/key-source.ts';
 import type { AccountLog } from '../log/account-log.ts';
 import type { IssuerPorts } from '../ports.ts';
+import type { Connection } from '../provisioning/connection.ts';
 import { loadSecret, loadSigner } from '../secrets.ts';
 import type { AccountStore } from '../store/store.ts';
 import { EventPoller } from './poll.ts';
@@ -10,6 +13,8 @@ import { EventStream } from './stream.ts';
 
 export interface EventStreamsOptions {
   readonly config: AccountConfig;
+  /** Whose keys no stream may share, and whose people a stream may be about. */
+  readonly connections: ReadonlyMap<string, Connection>;
   readonly log: AccountLog;
   readonly store: AccountStore;
   readonly ports: IssuerPorts;
@@ -20,15 +25,20 @@ export class EventStreams {
   readonly #streams: ReadonlyMap<string, EventStream>;
   readonly #pollers: readonly EventPoller[];
 
-  /** Asks nobody anything yet. @throws {ConfigError} for a key or token file that cannot be used. */
-  constructor({ config, log, store, ports }: EventStreamsOptions) {
+  /** Asks nobody anything yet. @throws {ConfigError} for a key or token file that cannot be used, a shared key, an unknown connection. */
+  constructor({ config, connections, log, store, ports }: EventStreamsOptions) {
     const fetchDocument = createDocumentFetch({
       lookup: ports.lookup,
       timeoutSeconds: config.keySetTimeoutSeconds,
     });
     const cooldownSeconds = config.keySetCooldownSeconds;
+    const taken = new Set([...connections.values()].map(({ signer }) => signer.publicKey.thumbprint));
     const streams = config.eventStreams.map((stream) => {
-      const signer = loadSigner('delegateKeyFile', stream.delegateKeyFile);
+      const signer = loadSigner('eventStreams.delegateKeyFile', stream.delegateKeyFile);
+      requireOwnKey(signer, taken);
+      if (stream.connection !== undefined && !connections.has(stream.connection)) {
+        throw new ConfigError('`eventStreams`: a stream is about a connection that is not configured');
+      }
       const keys = new KeySource(
         { kind: 'ssf', ...stream },
         { fetchDocument, now: ports.now, cooldownSeconds },
@@ -39,7 +49,7 @@ export class EventStreams {
     this.#pollers = streams.flatMap((stream) => {
       const { delivery, dangerouslyAllowPrivateAddresses } = stream.config;
       if (!('poll' in delivery)) return [];
-      loadSecret('tokenFile', delivery.poll.tokenFile);
+      loadSecret('eventStreams.tokenFile', delivery.poll.tokenFile);
       const reach = dangerouslyAllowPrivateAddresses ? 'private' : 'public';
       const line: IssuerPorts['log'] = (each) => ports.log({ ...each, account: log.account });
       return [new EventPoller({ stream, config: delivery.poll, reach, fetchDocument, log: line })];
@@ -59,4 +69,14 @@ export class EventStreams {
   async close(): Promise<void> {
     await Promise.all(this.#pollers.map((poller) => poller.close()));
   }
+}
+
+/** The log tells suspensions apart by key: with a shared one a stream could end what another source began. */
+function requireOwnKey({ publicKey }: Signer, taken: Set<string>): void {
+  if (taken.has(publicKey.thumbprint)) {
+    throw new ConfigError(
+      '`eventStreams`: a stream shares its delegate key with another stream or a connection',
+    );
+  }
+  taken.add(publicKey.thumbprint);
 }

@@ -1,5 +1,14 @@
+import { ConfigError } from '@bulla/issuer';
 import { afterEach, describe, expect, test } from 'vitest';
-import { caep, EventWorld, type EventWorldOptions, risc, scimEvent, ssf } from '../kit/transmitter.ts';
+import {
+  caep,
+  EventWorld,
+  type EventWorldOptions,
+  risc,
+  scimEvent,
+  ssf,
+  Transmitter,
+} from '../kit/transmitter.ts';
 
 let open: EventWorld[] = [];
 afterEach(async () => {
@@ -177,6 +186,78 @@ describe('an event that is pushed', () => {
     expect(events.person()?.status).toBe('active');
     await send(`${risc}credential-compromise`);
     expect(events.person()).toMatchObject({ status: 'active', keys: [] });
+  });
+});
+
+describe('the keys of a transmitter', () => {
+  test('are looked for again when it signs with a new one, and an old one ends when it is withdrawn', async () => {
+    const events = await create();
+    const { transmitter, world } = events;
+    const end = async () => events.pushed(await transmitter.set(`${caep}session-revoked`, events.alice));
+    expect(await end()).toBe('202');
+    const other = await Transmitter.start();
+    transmitter.keys = other.keys.map((key) => ({ ...key, kid: 't2' }));
+    const claims = JSON.parse(
+      Buffer.from(
+        (await transmitter.set(`${caep}session-revoked`, events.alice)).split('.')[1] ?? '',
+        'base64url',
+      ).toString(),
+    ) as object;
+    const set = await other.sign({ ...claims }, { kid: 't2' });
+    await other.close();
+    expect(await events.pushed(set)).toBe('202');
+    expect(events.outcome).toBe('applied');
+    expect(await end()).toBe('400 invalid_key');
+    expect(world.lines.some(({ event }) => event === 'event_stream.keys_unavailable')).toBe(false);
+  });
+
+  test('cannot be had: the SET is to come again, and then counts', async () => {
+    const events = await create();
+    const { transmitter, world } = events;
+    const set = await transmitter.set(`${risc}account-disabled`, events.alice);
+    transmitter.answer = (_request, response) => {
+      response.statusCode = 500;
+      response.end();
+    };
+    expect(await events.pushed(set)).toBe('503 key_set_unavailable');
+    expect(world.lines).toContainEqual(
+      expect.objectContaining({ event: 'event_stream.keys_unavailable', reason: 'answer is not 200' }),
+    );
+    transmitter.answer = undefined;
+    expect(await events.pushed(set)).toBe('202');
+    expect(events.person()?.status).toBe('suspended');
+  });
+});
+
+describe('a configuration', () => {
+  const restarted = async (change: object): Promise<string> => {
+    const { world } = await create();
+    const [account] = world.config.accounts;
+    const [stream] = account?.eventStreams ?? [];
+    await world.issuer.close();
+    Object.assign(account ?? {}, {
+      eventStreams: [{ ...stream, ...change }, ...('twice' in change ? [stream] : [])],
+    });
+    const message = await world.start().then(
+      () => 'started',
+      (error: unknown) => (error instanceof ConfigError ? error.message : 'another error'),
+    );
+    Object.assign(account ?? {}, { eventStreams: [stream] });
+    if (message !== 'started') await world.start();
+    return message;
+  };
+
+  test.each([
+    ['two streams with one key', { name: 'other', twice: true }, 'shares its delegate key'],
+    ['a connection that is not there', { connection: 'entra' }, 'a connection that is not configured'],
+    ['no key file', { delegateKeyFile: '/nowhere.jwk' }, 'cannot be read'],
+    [
+      'no token file',
+      { delivery: { poll: { endpoint: 'https://idp.example', tokenFile: '/nowhere', intervalSeconds: 5 } } },
+      'cannot be read',
+    ],
+  ])('with %s does not start', async (_name, change, message) => {
+    expect(await restarted(change)).toContain(message);
   });
 });
 
