@@ -63,6 +63,15 @@ export function readPrivateFile(file: string): string | undefined {
   }
 }
 
+/** The text of a file that was named on the command line. @throws {CliError} `argument_invalid`. */
+export function readNamedFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    throw new CliError('argument_invalid', `\`${file}\` cannot be read`);
+  }
+}
+
 function openIfThere(file: string): number | undefined {
   try {
     return openSync(file, 'r');

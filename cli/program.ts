@@ -23,6 +23,7 @@ import { registerScim } from './commands/scim.ts';
 import { registerSecret } from './commands/secret.ts';
 import { registerServe } from './commands/serve.ts';
 import { registerShow } from './commands/show.ts';
+import { registerSponsor } from './commands/sponsor.ts';
 import { registerStop } from './commands/stop.ts';
 import { registerToken } from './commands/token.ts';
 import { exitCodes } from './errors.ts';
@@ -66,6 +67,7 @@ const registrations: readonly ((program: BullaCommand) => void)[] = [
   registerOwnAgents,
   registerOwnKeys,
   registerRecovery,
+  registerSponsor,
   registerPolicy,
   registerRestrict,
   registerStop,

@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { parsePublicJwk } from '@bulla/verifier';
 import { cosign } from '@bulla/verifier/log';
 import type { BullaCommand, Given } from '../command.ts';
 import { CliError } from '../errors.ts';
-import { writePrivateFile } from '../files.ts';
+import { readNamedFile, writePrivateFile } from '../files.ts';
 import { fingerprintLines, fingerprintWords, saysFingerprint } from '../fingerprint.ts';
 import type { Ledger } from '../ledger.ts';
 import { fields } from '../output.ts';
@@ -222,13 +221,7 @@ function whoIs(session: Session, ledger: Ledger, given: Given): string {
 }
 
 function readPaper(file: string): RecoveryPaper {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch {
-    throw new CliError('argument_invalid', `\`${file}\` cannot be read`);
-  }
-  return readRecoveryPaper(text);
+  return readRecoveryPaper(readNamedFile(file));
 }
 
 function requireAccount(session: Session, { ask: { account } }: RecoveryPaper): void {

@@ -47,7 +47,7 @@ class Story {
   }
 
   async end(): Promise<void> {
-    for (const close of this.#closing.reverse()) await close();
+    for (const close of this.#closing.toReversed()) await close();
     await this.desk.close();
   }
 

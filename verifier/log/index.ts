@@ -77,7 +77,7 @@ export {
 export { isCapped } from './rules/lease.ts';
 export { leasable, permitted } from './rules/permitted.ts';
 export { suspensionSource } from './rules/suspension.ts';
-export { cosign } from './signed.ts';
+export { cosign, cosignFirst } from './signed.ts';
 export {
   adminIsLive,
   agentIsLive,

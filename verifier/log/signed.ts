@@ -92,6 +92,29 @@ export function cosign(statement: string, signer: Signer): string {
   return result;
 }
 
+/**
+ * As {@link cosign}, and the request goes on this signer's word from then on: theirs is the first signature, and the one that was
+ * first is a further one. So a new key can sign before the sponsor who vouches for it.
+ *
+ * @throws {Refusal} as {@link cosign}, and `entry_malformed` for what is not in canonical form.
+ */
+export function cosignFirst(statement: string, signer: Signer): string {
+  const typ = typeOf(statement);
+  const { payload, primary, further } = parseStatement(statement, typ);
+  const [first = '', ...texts] = statement.split('~');
+  const [header, payloadPart, signature] = first.split('.');
+  const leading = signJws(typ, { kid: signer.publicKey.thumbprint }, payload, signer);
+  if (leading.split('.')[1] !== payloadPart) throw malformed('payload is not canonical');
+  const others = [
+    { text: `${header}..${signature}`, thumbprint: primary.thumbprint },
+    ...texts.map((text, index) => ({ text, thumbprint: further[index]?.thumbprint ?? '' })),
+  ];
+  others.sort((a, b) => (a.thumbprint < b.thumbprint ? -1 : 1));
+  const result = [leading, ...others.map(({ text }) => text)].join('~');
+  parseStatement(result, typ);
+  return result;
+}
+
 function typeOf(statement: string): StatementType {
   const header = Buffer.from(statement.split('.')[0] ?? '', 'base64url').toString('utf8');
   return header.includes(`"${requestType}"`) ? requestType : entryType;
