@@ -1,24 +1,14 @@
-import { createHash, createPrivateKey } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import { createSigner, type Signer } from '@bulla/verifier';
+import type { Signer } from '@bulla/verifier';
 import { canonicalJson, parseJson } from '@bulla/verifier/envelope';
 import { type Operation, principalIdOf } from '@bulla/verifier/log';
 import { createLedger, testDomain } from '../kit/log.ts';
+import { vectorSigner } from './signer.ts';
 
 /*
  * Writes log-rules.json, the published leaves and verdicts. Run it after a change of format or meaning, and read the difference:
  * node --import=tsx --conditions=@bulla/source test/vectors/log-rules.ts
  */
-
-/** PKCS #8 of an Ed25519 key, up to its seed. */
-const pkcs8 = Buffer.from('302e020100300506032b657004220420', 'hex');
-
-function vectorSigner(name: string): Signer {
-  const seed = createHash('sha256').update(`bulla vector ${name}`).digest();
-  const key = createPrivateKey({ key: Buffer.concat([pkcs8, seed]), format: 'der', type: 'pkcs8' });
-  const { x = '', d = '' } = key.export({ format: 'jwk' });
-  return createSigner({ kty: 'OKP', crv: 'Ed25519', x, d });
-}
 
 const [first, second, logKey, delegate, own, robot] = [
   'admin one',
