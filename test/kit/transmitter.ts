@@ -168,6 +168,35 @@ export interface EventWorldOptions {
   readonly now?: number;
 }
 
+/** The stream `idp`, to which this transmitter pushes. */
+export function pushStream(transmitter: Transmitter, delegateKeyFile: string): StreamConfig {
+  return {
+    name: 'idp',
+    issuer: transmitter.issuer,
+    audience: receiver,
+    dangerouslyAllowPrivateAddresses: true,
+    delegateKeyFile,
+    delivery: {
+      push: { authorizationSha256: createHash('sha256').update(authorization).digest('base64url') },
+    },
+    subjects: {
+      email: ['userName', 'email'],
+      iss_sub: ['externalId'],
+      opaque: [],
+      scim: ['externalId', 'id'],
+    },
+    map: {},
+    maxAgeSeconds: 86_400,
+    perMinute: 600,
+  };
+}
+
+/** What a transmitter sends with each SET. */
+export const pushHeaders: Readonly<Record<string, string>> = {
+  'content-type': 'application/secevent+jwt',
+  authorization,
+};
+
 /** An issuer with one stream `idp`, and its transmitter. Alice is in the directory as `alice@corp.example`, `00u-alice`. */
 export class EventWorld {
   readonly world: IssuerWorld;
@@ -194,27 +223,17 @@ export class EventWorld {
     world.ledger.grant({ operations, maxEntriesPerHour: 1000, ...options.lease }, delegate.signer);
     await world.appended(world.ledger.lastLeaf);
     await world.issuer.close();
-    const authorizationSha256 = createHash('sha256').update(authorization).digest('base64url');
-    const tokenFile = file('poll.token', pollToken);
     const stream: StreamConfig = {
-      name: 'idp',
-      issuer: transmitter.issuer,
-      audience: receiver,
-      dangerouslyAllowPrivateAddresses: true,
-      delegateKeyFile: file('events.jwk', JSON.stringify(delegate.jwk)),
-      delivery:
-        options.poll === true
-          ? { poll: { endpoint: `${transmitter.issuer}/poll`, tokenFile, intervalSeconds: 0.05 } }
-          : { push: { authorizationSha256 } },
-      subjects: {
-        email: ['userName', 'email'],
-        iss_sub: ['externalId'],
-        opaque: [],
-        scim: ['externalId', 'id'],
-      },
-      map: {},
-      maxAgeSeconds: 86_400,
-      perMinute: 600,
+      ...pushStream(transmitter, file('events.jwk', JSON.stringify(delegate.jwk))),
+      ...(options.poll === true && {
+        delivery: {
+          poll: {
+            endpoint: `${transmitter.issuer}/poll`,
+            tokenFile: file('poll.token', pollToken),
+            intervalSeconds: 0.05,
+          },
+        },
+      }),
       ...options.stream,
     };
     Object.assign(world.config.accounts[0] ?? {}, { eventStreams: [stream], keySetCooldownSeconds: 0 });
@@ -250,7 +269,7 @@ export class EventWorld {
   ): Promise<Response> {
     return this.world.issuer.app.request(`${this.world.base}/events/${change.stream ?? 'idp'}`, {
       method: 'POST',
-      headers: { 'content-type': 'application/secevent+jwt', authorization, ...change.headers },
+      headers: { ...pushHeaders, ...change.headers },
       body: set,
     });
   }
