@@ -1,6 +1,8 @@
+import type { Leaving } from '@bulla/verifier/log';
 import { addMember, createGroup } from '../admin.ts';
 import type { BullaCommand, Given } from '../command.ts';
 import { CliError } from '../errors.ts';
+import { leavingLines, leavingWith } from '../leaving.ts';
 import type { Ledger } from '../ledger.ts';
 import { fields, table } from '../output.ts';
 import { approvalGroupsOf } from '../policy-set.ts';
@@ -46,11 +48,16 @@ export function registerGroup(admin: BullaCommand): void {
     .run((session, given) => changeMember(session, given, true));
   group
     .command('remove-member')
-    .description('Take a person or a group out of a group.')
+    .description(
+      'Take a person or a group out of a group. A person keeps their keys; what was minted for them ends.',
+    )
     .argument('<name>', 'name of the group')
     .argument('<member>', 'id of a person, or name of a group')
+    .option('--dry-run', 'show what would fall with a person, and change nothing')
     .example('bulla admin group remove-member finance prn_3f2a9c')
-    .run((session, given) => changeMember(session, given, false));
+    .run((session, given) =>
+      given.flag('dryRun') ? showFalling(session, given) : changeMember(session, given, false),
+    );
   group.command('list').description('List groups.').example('bulla admin group list').run(list);
   group
     .command('show')
@@ -81,12 +88,42 @@ async function changeMember(session: Session, given: Given, adding: boolean): Pr
   const text = given.argument(1);
   await session.signing(async (ledger) => {
     const member = text.startsWith('prn_') ? subjectKey(subjectId(ledger, text, 'prn')) : `group/${text}`;
+    const agents = adding || !member.startsWith('principal/') ? [] : falling(ledger, group, text).agents;
     const entry = adding
       ? await addMember(ledger, group, member)
       : await ledger.append({ type: 'member.remove', group, member });
     const who = member.replace('principal/', '').replace('group/', 'group ');
     const said = adding ? `put ${who} into ${group}` : `took ${who} out of ${group}`;
-    reportEntry(session.output, said, entry, { data: { group, member } });
+    reportEntry(session.output, said, entry, {
+      data: { group, member },
+      ...(agents.length > 0 && {
+        lines: [`  agents that wait until their owner or an admin resumes them: ${agents.length}`],
+        next: `bulla resume ${agents[0]?.agent ?? ''} --keep-all-keys`,
+      }),
+    });
+  });
+}
+
+/** What ends when a person leaves a group: all but their keys and their other groups. */
+function falling(ledger: Ledger, group: string, text: string): Leaving {
+  const leaving = leavingWith(ledger, subjectId(ledger, text, 'prn'));
+  return { ...leaving, keys: [], groups: leaving.groups.filter((name) => name === group) };
+}
+
+async function showFalling(session: Session, given: Given): Promise<void> {
+  const [group, text] = [given.argument(0), given.argument(1)];
+  if (!text.startsWith('prn_')) {
+    throw new CliError(
+      'argument_invalid',
+      '`--dry-run` is about a person: a group that leaves ends nothing minted',
+    );
+  }
+  await session.reading((ledger) => {
+    const leaving = falling(ledger, group, text);
+    session.output.result({ dryRun: true, subject: leaving.principal, group, leaving }, [
+      ...leavingLines(leaving.principal, leaving),
+      'nothing was changed',
+    ]);
   });
 }
 

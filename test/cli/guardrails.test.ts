@@ -97,3 +97,23 @@ test('who suspended a person or an agent is shown', async () => {
     expect(stdout).toMatch(/status\s+suspended \(by admin\)/u);
   }
 });
+
+test('what falls when a person leaves a group is shown before, and then falls', async () => {
+  const group = await desk.addGroup();
+  const { id } = await desk.addPerson('--group', group);
+  const agent = await desk.addAgent(id);
+  const remove = ['admin', 'group', 'remove-member', group, id];
+  expect(await desk.json(...remove, '--dry-run')).toMatchObject({
+    dryRun: true,
+    leaving: { principal: id, keys: [], groups: [group], agents: [{ agent: agent.id }] },
+  });
+  expect(await desk.json('admin', 'agent', 'show', agent.id)).toMatchObject({ status: 'active' });
+  expect(await desk.failure(['admin', 'group', 'remove-member', group, group, '--dry-run'])).toBe(
+    '2 argument_invalid',
+  );
+  const { stdout } = await desk.run(remove);
+  expect(stdout).toContain('resumes them: 1');
+  expect(await desk.json('admin', 'agent', 'show', agent.id)).toMatchObject({
+    status: 'suspended (with its owner)',
+  });
+});
