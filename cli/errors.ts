@@ -48,6 +48,10 @@ export const cliCodes = {
     meaning: "a field of guard's configuration is missing, unknown or not acceptable",
   },
   guard_cannot_listen: { exit: 'config', meaning: 'guard cannot listen where it is told to' },
+  init_missing: {
+    exit: 'refused',
+    meaning: 'there is no issuer to which `init --another` could add an account',
+  },
   init_exists: { exit: 'refused', meaning: 'there is an account already: `init` replaces nothing' },
   key_exists: { exit: 'refused', meaning: 'there is a key of this name already' },
   key_missing: { exit: 'locked', meaning: 'there is no key of this name' },

@@ -1,18 +1,20 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { createIssuer, type IssuerPorts, initAccount, parseConfig } from '@bulla/issuer';
 import { createSigner, generatePrivateJwk, limits, type PrivateJwk, type Signer } from '@bulla/verifier';
 import { encodeBase64url } from '@bulla/verifier/envelope';
 import { CliError } from './errors.ts';
-import { createPrivateFile, isPresent, makePrivateFolder } from './files.ts';
+import { createPrivateFile, isPresent, makePrivateFolder, writePrivateFile } from './files.ts';
 import { createGenesis } from './genesis.ts';
 import { grantLease } from './leases.ts';
 import { Ledger } from './ledger.ts';
 
 export interface SetupOptions {
-  /** Folder for the issuer: configuration, database, service keys. Must hold no configuration yet. */
+  /** Folder for the issuer: configuration, database, service keys. Must hold no configuration yet, unless `another`. */
   readonly folder: string;
+  /** Adds the account to the issuer that is in `folder`, beside those that it hosts; its keys get a folder of their own. */
+  readonly another?: boolean;
   /** Origin under which clients will reach the issuer. */
   readonly issuerUrl: string;
   readonly admins: readonly Signer[];
@@ -45,20 +47,24 @@ export interface Setup {
  * database, configuration, and the first leases, which are signed like every later change: on a followed head, done
  * when seen in a checkpoint.
  *
- * @throws {CliError} `init_exists`, and what `Ledger.append` throws.
+ * @throws {CliError} `init_exists`, `init_missing`, and what `Ledger.append` throws.
  */
 export async function setUp(options: SetupOptions): Promise<Setup> {
   const folder = path.resolve(options.folder);
   const configFile = path.join(folder, 'issuer.json');
-  if (existsSync(configFile)) {
+  const existing = options.another === true ? readIssuer(configFile) : undefined;
+  if (existing === undefined && existsSync(configFile)) {
     throw new CliError('init_exists', `there is an issuer in \`${folder}\` already`, {
-      hint: 'serve it with `bulla serve`',
+      hint: 'serve it with `bulla serve`, or add an account to it with `--another`',
     });
   }
-  makePrivateFolder(folder);
+  const issuerUrl = existing?.publicUrl ?? options.issuerUrl;
+  const keyFolder =
+    existing === undefined ? folder : path.join(folder, `account-${existing.accounts.length + 1}`);
+  makePrivateFolder(keyFolder);
   const [log, mint, delegate] = [generatePrivateJwk(), generatePrivateJwk(), generatePrivateJwk()];
   const { account, leaves } = createGenesis({
-    origin: `${new URL(options.issuerUrl).host}/${randomBytes(8).toString('hex')}`,
+    origin: `${new URL(issuerUrl).host}/${randomBytes(8).toString('hex')}`,
     logKey: createSigner(log),
     admins: options.admins,
     now: options.now(),
@@ -67,27 +73,30 @@ export async function setUp(options: SetupOptions): Promise<Setup> {
   const readToken = encodeBase64url(randomBytes(32));
   const accountConfig = {
     account,
-    logKeyFile: keep(folder, 'log.jwk', log),
-    mintKeyFile: keep(folder, 'mint.jwk', mint),
-    delegateKeyFile: keep(folder, 'delegate.jwk', delegate),
+    logKeyFile: keep(keyFolder, 'log.jwk', log),
+    mintKeyFile: keep(keyFolder, 'mint.jwk', mint),
+    delegateKeyFile: keep(keyFolder, 'delegate.jwk', delegate),
     readTokens: [{ name: 'admin', sha256: createHash('sha256').update(readToken).digest('base64url') }],
   };
-  const config = {
-    publicUrl: options.issuerUrl,
+  const issuer = existing ?? {
+    publicUrl: issuerUrl,
     database: path.join(folder, 'issuer.db'),
-    port: portOf(options.issuerUrl),
-    accounts: [accountConfig],
+    port: portOf(issuerUrl),
+    accounts: [],
   };
+  const config = { ...issuer, accounts: [accountConfig] };
   await initAccount(config.database, leaves[0] ?? '');
   await lend(options, { config, account, readToken }, [createSigner(mint), createSigner(delegate)]);
-  createPrivateFile(configFile, `${JSON.stringify(config, null, 2)}\n`);
+  const whole = `${JSON.stringify({ ...issuer, accounts: [...issuer.accounts, accountConfig] }, null, 2)}\n`;
+  if (existing === undefined) createPrivateFile(configFile, whole);
+  else writePrivateFile(configFile, whole);
   const [logKey, mintKey, delegateKey] = [log, mint, delegate].map(
     (jwk) => createSigner(jwk).publicKey.thumbprint,
   );
   return {
     account,
     configFile,
-    issuerUrl: options.issuerUrl,
+    issuerUrl,
     readToken,
     keys: { log: logKey ?? '', mint: mintKey ?? '', delegate: delegateKey ?? '' },
   };
@@ -100,7 +109,11 @@ async function lend(
     config,
     account,
     readToken,
-  }: { readonly config: object; readonly account: string; readonly readToken: string },
+  }: {
+    readonly config: { readonly publicUrl: string };
+    readonly account: string;
+    readonly readToken: string;
+  },
   [mint, delegate]: readonly Signer[],
 ): Promise<void> {
   const { now, log = () => undefined, leaseSeconds: seconds = limits.defaultLeaseSeconds } = options;
@@ -108,7 +121,7 @@ async function lend(
   try {
     const ledger = await Ledger.open({
       account,
-      url: options.issuerUrl,
+      url: config.publicUrl,
       readToken,
       folder: options.ledgerFolder(account),
       admins: options.admins,
@@ -133,6 +146,26 @@ async function lend(
     }
   } finally {
     await issuer.close();
+  }
+}
+
+/** An issuer's configuration as its file has it, as far as `init` needs to know it. */
+interface WrittenIssuer {
+  readonly publicUrl: string;
+  readonly database: string;
+  readonly accounts: readonly object[];
+}
+
+function readIssuer(configFile: string): WrittenIssuer {
+  const text = existsSync(configFile) ? readFileSync(configFile, 'utf8') : undefined;
+  try {
+    const value = JSON.parse(text ?? '') as WrittenIssuer;
+    parseConfig(value);
+    return value;
+  } catch {
+    throw new CliError('init_missing', `\`${configFile}\` is not the configuration of an issuer`, {
+      hint: 'leave `--another` out to make a first account',
+    });
   }
 }
 

@@ -1,4 +1,5 @@
 export type { Account } from './account.ts';
+export { apiScopeNames } from './api/scopes.ts';
 export { createIssuer, type Issuer } from './app.ts';
 export {
   type AccountConfig,

@@ -13,6 +13,7 @@ export function registerInit(program: BullaCommand): void {
     .description('Make an account: admin key in the home, issuer with its keys in a folder, first leases.')
     .option('--issuer-url <url>', 'origin under which clients will reach the issuer', 'http://127.0.0.1:8787')
     .option('--data <folder>', 'folder for the issuer; must hold none yet', '.bulla')
+    .option('--another', 'add a further account to the issuer in that folder; restart it then')
     .option('--admin-key <name>', 'admin key in the home; made if there is none', 'admin')
     .many(
       '--audience <url>',
@@ -26,10 +27,11 @@ export function registerInit(program: BullaCommand): void {
 async function init(session: Session, given: Given): Promise<void> {
   const { home, keys, output, surroundings } = session;
   const folder = path.resolve(given.text('data') ?? '.bulla');
-  const issuerUrl = originOf(given.text('issuerUrl') ?? '');
-  if (existsSync(path.join(folder, 'issuer.json'))) {
+  const asked = originOf(given.text('issuerUrl') ?? '');
+  const another = given.flag('another');
+  if (!another && existsSync(path.join(folder, 'issuer.json'))) {
     throw new CliError('init_exists', `there is an issuer in \`${folder}\` already`, {
-      hint: 'serve it with `bulla serve`, or choose another `--data`',
+      hint: 'serve it with `bulla serve`, add an account to it with `--another`, or choose another `--data`',
     });
   }
   const leaseSeconds = given.duration('lease') ?? limits.defaultLeaseSeconds;
@@ -40,14 +42,15 @@ async function init(session: Session, given: Given): Promise<void> {
   const { now } = surroundings.ports;
   const setup = await setUp({
     folder,
-    issuerUrl,
+    another,
+    issuerUrl: asked,
     admins: [admin.signer],
     audiences: given.list('audience'),
     leaseSeconds,
     ledgerFolder: (account) => home.logFolder(account),
     now,
   });
-  const { account, readToken, configFile } = setup;
+  const { account, readToken, configFile, issuerUrl } = setup;
   home.putAccount({ account, url: issuerUrl, readToken, adminKeys: [name] });
   output.result(
     {

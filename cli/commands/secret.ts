@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { apiScopeNames } from '@bulla/issuer';
 import type { BullaCommand, Given } from '../command.ts';
 import { CliError } from '../errors.ts';
 import { createPrivateFile, isPresent } from '../files.ts';
@@ -40,6 +41,17 @@ export function registerSecret(program: BullaCommand): void {
     .option('--to <file>', 'a file that does not exist yet; made with mode 0600 (default: show it)')
     .example('bulla secret reader orders-api --to ./orders-api.token')
     .run(makeReader);
+  secret
+    .command('client')
+    .description('Make the secret of a partner’s program, a client of the Users API.')
+    .argument('<id>', 'what the program calls itself, its `client_id`')
+    .many('--scope <scope>', `what it may do; repeat. One of ${apiScopeNames.join(', ')}`)
+    .option('--to <file>', 'a file that does not exist yet; made with mode 0600 (default: show it)')
+    .option('--for <time>', 'how long it is good for, such as 90d (default: until the line is removed)')
+    .example(
+      'bulla secret client offboarding --scope users:read --scope users:suspend --to ./offboarding.secret',
+    )
+    .run(makeClient);
 }
 
 async function make(session: Session, given: Given): Promise<void> {
@@ -56,6 +68,29 @@ async function makeReader(session: Session, given: Given): Promise<void> {
   const secret = newSecret();
   const line = { name, sha256: hashOf(secret) };
   handOut(session, given, { secret, line, explained: place('readTokens', line) });
+}
+
+async function makeClient(session: Session, given: Given): Promise<void> {
+  const id = given.argument(0);
+  if (!/^[a-z0-9][a-z0-9_-]{0,62}$/u.test(id)) {
+    throw new CliError('argument_invalid', 'an id is of small letters, digits, `-` and `_`');
+  }
+  const known: readonly string[] = apiScopeNames;
+  const scopes = given.list('scope');
+  if (scopes.length === 0 || !scopes.every((scope) => known.includes(scope))) {
+    throw new CliError('argument_invalid', '`--scope` is missing or unknown', {
+      hint: `one or more of ${known.join(', ')}`,
+    });
+  }
+  const secret = newSecret();
+  const seconds = given.duration('for');
+  const notAfter = seconds === undefined ? undefined : Math.floor(session.surroundings.ports.now()) + seconds;
+  const line = {
+    id,
+    secrets: [{ sha256: hashOf(secret), ...(notAfter !== undefined && { notAfter }) }],
+    scopes,
+  };
+  handOut(session, given, { secret, line, explained: place('usersApi.clients', line) });
 }
 
 const newSecret = (): string => randomBytes(secretBytes).toString('base64url');

@@ -67,6 +67,25 @@ describe('init', () => {
     const { accounts } = await desk.json('admin', 'account', 'list');
     expect(accounts).toMatchObject([{ account: first, current: false }, { current: true }]);
   });
+  test('adds an account to an issuer that has one, with keys of its own, and both are served', async () => {
+    await desk.json('--insecure-plaintext-key', ...init);
+    const first = desk.account().account;
+    const { account: second } = await desk.json('init', '--data', desk.data, '--another');
+    const { accounts } = JSON.parse(desk.read('issuer/issuer.json')) as {
+      accounts: { account: string; mintKeyFile: string }[];
+    };
+    expect(accounts.map(({ account }) => account)).toEqual([first, second]);
+    expect(new Set(accounts.map(({ mintKeyFile }) => mintKeyFile)).size).toBe(2);
+    await desk.serve();
+    await desk.json('admin', 'group', 'add', 'staff');
+    expect(JSON.stringify(await desk.json('admin', 'group', 'list'))).toContain('staff');
+    expect(JSON.stringify(await desk.json('admin', 'group', 'list', '--account', first))).not.toContain(
+      'staff',
+    );
+  });
+  test('adds no account to an issuer that is not there', async () => {
+    expect(await desk.failure(['--insecure-plaintext-key', ...init, '--another'])).toBe('3 init_missing');
+  });
   test('says what comes next', async () => {
     const { exit, stdout } = await desk.run(['--insecure-plaintext-key', ...init]);
     expect(exit).toBe(0);

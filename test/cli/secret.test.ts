@@ -32,6 +32,18 @@ function accepts(lines: object): boolean {
 }
 
 describe('bulla secret', () => {
+  test('client shows a secret once, and the line for a partner that the issuer takes', async () => {
+    const scopes = ['users:read', 'users:suspend'];
+    const asked = scopes.flatMap((scope) => ['--scope', scope]);
+    const { stdout } = await desk.run(['secret', 'client', 'offboarding', ...asked, '--json']);
+    const { line, secret = '' } = JSON.parse(stdout) as { line: object; secret?: string };
+    expect(line).toEqual({ id: 'offboarding', secrets: [{ sha256: sha256(secret) }], scopes });
+    expect(accepts({ usersApi: { delegateKeyFile: 'users-api.jwk', clients: [line] } })).toBe(true);
+    for (const wrong of [['Off'], ['off'], ['off', '--scope', 'users:write']]) {
+      expect(await desk.failure(['secret', 'client', ...wrong])).toBe('2 argument_invalid');
+    }
+  });
+
   test('new shows a secret once, and the line with its hash that the issuer takes', async () => {
     const { stdout } = await desk.run(['secret', 'new', agent, '--for', '90d', '--json']);
     const { line, secret = '' } = JSON.parse(stdout) as Made;

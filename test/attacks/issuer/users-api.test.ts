@@ -113,14 +113,18 @@ describe('a client of the Users API', () => {
     expect(await post('{}')).toMatchObject({ changed: true });
   });
 
-  test('whose secret is stolen does at most what its lease counts', async () => {
-    api = await UsersApiWorld.create({ lease: { maxEntries: 2 } });
+  test('whose secret is stolen suspends as many as its lease counts', async () => {
+    const caps = { provisions: 1, provisionsPerHour: 1, removals: 2, removalsPerHour: 2 };
+    api = await UsersApiWorld.create({ lease: { caps } });
     const token = await api.token();
     const { alice, agent } = api.world;
     await api.call(`POST /agents/${agent.id}/suspend`, token);
-    await api.call(`POST /agents/${agent.id}/reactivate`, token);
-    const third = await api.call(`POST /users/${alice.id}/suspend`, token);
-    expect(third).toMatchObject({ status: 403, body: { code: 'rule_lease_exhausted' } });
+    await api.call(`POST /users/${alice.id}/suspend`, token);
+    await api.call(`POST /users/${alice.id}/reactivate`, token);
+    for (const query of ['', '?dry_run=true']) {
+      const third = await api.call(`POST /users/${alice.id}/suspend${query}`, token);
+      expect(third.body['code']).toBe('rule_cap_removals');
+    }
   });
 });
 
