@@ -151,18 +151,18 @@ export class People {
     return this.#change(source, id, () => [{ type: 'principal.deprovision', principal: id }]);
   }
 
-  /** A person's row by exactly one property; `connection` undefined: in any of them. */
+  /** A person's row by one property; `connection` undefined: in any of them. Where it fits two people, nobody is meant. */
   async find(connection: Connection | undefined, by: PersonKey): Promise<ResourceRow | undefined> {
     const { store } = this.#options;
     const within = connection === undefined ? {} : { connection: connection.config.name };
     const where = { ...within, kind: 'User' as const };
     if ('address' in by) {
-      const found = await store.find(addresses, { address: by.address.toLowerCase() }, { limit: 2 });
-      // Two people with one address: nobody is meant.
-      const [only, ...others] = found;
-      return only === undefined || others.length > 0
-        ? undefined
-        : store.first(resources, { ...where, id: only.id });
+      const found: ResourceRow[] = [];
+      for (const { id } of await store.find(addresses, { address: by.address.toLowerCase() })) {
+        const row = await store.first(resources, { ...where, id });
+        if (row !== undefined) found.push(row);
+      }
+      return found.length === 1 ? found[0] : undefined;
     }
     if ('id' in by) return store.first(resources, { ...where, id: by.id });
     const key = 'userName' in by ? { name: nameKey(by.userName) } : { externalId: by.externalId };

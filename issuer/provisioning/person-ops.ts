@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { Signer } from '@bulla/verifier';
+import { Refusal, type Signer } from '@bulla/verifier';
 import { canonicalJson } from '@bulla/verifier/envelope';
 import type { Operation, PersonLogin, Read, Records } from '@bulla/verifier/log';
 import { IssuerRefusal } from '../errors.ts';
@@ -54,7 +54,7 @@ export function provisionOf(
   login: PersonLogin | undefined,
 ): Operation {
   const { config } = connection;
-  const domain = domainOf(data, config);
+  const domain = listable(domainOf(data, config));
   return {
     type: 'principal.provision',
     groups: [],
@@ -75,7 +75,7 @@ export function updateOps(
   const mapped = new Set(Object.values(config.attributes));
   const others = Object.entries(person.attributes).filter(([name]) => !mapped.has(name));
   const attributes = { ...Object.fromEntries(others), ...loggedAttributes(data.body, config) };
-  const domain = domainOf(data, config) ?? person.domain;
+  const domain = listable(domainOf(data, config)) ?? person.domain;
   const isSame = canonicalJson(attributes) === canonicalJson(person.attributes) && domain === person.domain;
   const moved = domain !== null && domain !== person.domain ? { domain } : {};
   return isSame ? [] : [{ type: 'principal.update', principal: id, attributes, ...moved }];
@@ -104,4 +104,10 @@ function suspensionBy({ publicKey }: Signer, read: Read): string {
 /** Suspends in the name of whoever signs. */
 export function suspension(id: string): Operation {
   return { type: 'principal.suspend', principal: id };
+}
+
+/** An entry with another domain could not even be written: the IdP is to hear the rule, not that a form is wrong. */
+function listable(domain: string | undefined): string | undefined {
+  if (domain === undefined || /^[a-z0-9-]+(?:\.[a-z0-9-]+)+$/u.test(domain)) return domain;
+  throw new Refusal('rule_domain_unlisted', 'domain is not one that a lease can list');
 }

@@ -45,6 +45,10 @@ test('what a rule of the log refuses leaves no row', async () => {
   const { people, store } = world.hosted;
   const stranger = { ...bob, userName: 'bob@evil.example' };
   expect(await codeOf(people.provision(world.okta, stranger))).toBe('rule_domain_unlisted');
+  const odd = (userName: string) => people.provision(world.okta, { ...bob, userName });
+  expect(await codeOf(odd('bob@localhost'))).toBe('rule_domain_unlisted');
+  expect(await codeOf(odd('bob'))).toBe('rule_domain_unlisted');
+  expect(await codeOf(odd('bob@corp.example@evil.example'))).toBe('rule_domain_unlisted');
   const other = { ...world.okta, signer: world.mint.signer };
   expect(await codeOf(people.provision(other, bob))).toBe('connection_lease_wrong');
   expect(await store.count(resources, {})).toBe(0);
@@ -65,6 +69,11 @@ test('people are found by id, user name, external id and address, in their own c
     expect(await people.find(world.okta, by), JSON.stringify(by)).toEqual(row);
     expect(await people.find(undefined, by), JSON.stringify(by)).toEqual(row);
     expect(await people.find(elsewhere, by), JSON.stringify(by)).toBeUndefined();
+  }
+  const eve = { userName: 'eve@corp.example', externalId: '00u1', body };
+  await people.provision(world.okta, eve);
+  for (const by of [{ externalId: '00u1' }, { address: 'b@x.example' }]) {
+    expect(await people.find(world.okta, by), JSON.stringify(by)).toBeUndefined();
   }
 });
 
@@ -201,4 +210,24 @@ test('connections share neither a name, nor a delegate key, nor a group of the l
   };
   await expect(refused(first, { ...first, name: 'entra' })).rejects.toBeInstanceOf(ConfigError);
   await expect(refused({ ...first, groups: { A: 'x', B: 'x' } })).rejects.toBeInstanceOf(ConfigError);
+});
+
+test('two issuers of one database provision side by side, and one of them gets a name', async () => {
+  const second = await createIssuer(world.config, world.ports);
+  try {
+    const other = second.accounts.get(world.ledger.account);
+    if (other === undefined) throw new Error('account is not hosted');
+    const names = Array.from({ length: 12 }, (_, index) => `p${Math.floor(index / 2)}@corp.example`);
+    const codes = await Promise.all(
+      names.map(async (userName, index) => {
+        const { people } = index % 2 === 0 ? world.hosted : other;
+        return codeOf(people.provision(world.okta, { userName, externalId: null, body: { userName } }));
+      }),
+    );
+    expect(codes.filter((code) => code === 'accepted')).toHaveLength(6);
+    expect(codes.filter((code) => code === 'row_taken')).toHaveLength(6);
+    expect(await world.hosted.store.count(resources, {})).toBe(6);
+  } finally {
+    await second.close();
+  }
 });
