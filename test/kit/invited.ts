@@ -158,6 +158,15 @@ export class InvitedWorld {
     return id;
   }
 
+  /** An active person with a key, who may confirm others. Before anybody is provisioned: the ledger is its own copy of the log. */
+  async sponsor(signer: Signer): Promise<string> {
+    const { ledger } = this.world;
+    const from = ledger.leaves.length;
+    const { id } = ledger.person({ sponsor: true, signer });
+    for (const leaf of ledger.leaves.slice(from)) await this.world.appended(leaf);
+    return id;
+  }
+
   /** Sends what is due. @returns the code of the newest mail. */
   async newestCode(): Promise<string> {
     await this.world.hosted.invitations?.tick();

@@ -58,6 +58,8 @@ export interface IssuerWorldOptions {
    * and the domain of tests. */
   readonly connection?: Partial<IssuerConfig['accounts'][number]['connections'][number]>;
   readonly connectionLease?: Partial<Lease>;
+  /** What the lease of the relay lists beside `request.relay`. */
+  readonly relayed?: readonly string[];
 }
 
 /** What a connection does. */
@@ -144,7 +146,8 @@ export class IssuerWorld {
     for (const each of audiences) ledger.audience(each);
     const notAfter = ledger.time + (options.leaseSeconds ?? 86_400);
     ledger.grant({ operations: ['capability.mint'], audiences, notAfter }, world.mint.signer);
-    ledger.grant({ operations: ['request.relay'], notAfter }, world.delegate.signer);
+    const relaying = ['request.relay', ...(options.relayed ?? [])];
+    ledger.grant({ operations: relaying, notAfter }, world.delegate.signer);
     if (options.connection !== undefined) {
       ledger.group('engineers');
       ledger.trustDomain();

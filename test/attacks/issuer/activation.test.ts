@@ -1,0 +1,216 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { request as httpRequest } from 'node:http';
+import { systemPorts } from '@bulla/verifier';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { InvitedDesk } from '../../cli/invited-desk.ts';
+import { PlainBrowser } from '../../kit/browser.ts';
+import { InvitedWorld } from '../../kit/invited.ts';
+import { IssuerWorld, newKey } from '../../kit/issuer.ts';
+
+let invited: InvitedWorld;
+beforeEach(async () => {
+  invited = await InvitedWorld.create();
+});
+afterEach(() => invited.close());
+
+const randomCode = (): string => randomBytes(32).toString('base64url');
+
+async function answer(response: Response): Promise<string> {
+  return `${response.status} ${await response.text()}`;
+}
+
+/** An ID token as the real IdP gives it to whoever logs in. */
+async function idToken(name: string, nonce: string, clientId = 'bulla-people'): Promise<string> {
+  const { issuer } = invited.idp;
+  const verifier = randomCode();
+  const redirect = 'http://127.0.0.1:1/callback';
+  const url = new URL(`${issuer}/auth`);
+  url.search = new URLSearchParams({
+    client_id: clientId,
+    response_type: 'code',
+    scope: 'openid',
+    nonce,
+    state: 'x',
+    redirect_uri: redirect,
+    code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+    code_challenge_method: 'S256',
+  }).toString();
+  const back = new URL(await invited.idp.logIn(url.href, name));
+  const response = await systemPorts.fetch(`${issuer}/token`, {
+    method: 'POST',
+    body: new URLSearchParams({
+      grant_type: 'authorization_code',
+      client_id: clientId,
+      code: back.searchParams.get('code') ?? '',
+      code_verifier: verifier,
+      redirect_uri: redirect,
+    }),
+  });
+  const { id_token: token } = (await response.json()) as { readonly id_token: string };
+  return token;
+}
+
+async function login(name: string, nonce: string, code: string, clientId?: string) {
+  const looked = (await (await invited.look(code)).json()) as { login: { salt: string } };
+  const { kid: _kid, ...jwk } = invited.idp.jwk;
+  return { token: await idToken(name, nonce, clientId), jwk, salt: looked.login.salt } as never;
+}
+
+describe('a code', () => {
+  it('that is wrong, used, replaced, expired, malformed or of another account tells the same: nothing', async () => {
+    const bob = await invited.provision('bob');
+    const replaced = await invited.newestCode();
+    await invited.world.hosted.invitations?.invite(bob);
+    const used = await invited.newestCode();
+    const key = newKey().signer;
+    const proof = await login('idp-bob', key.publicKey.thumbprint, used);
+    expect((await invited.complete(used, invited.request(bob, key, { login: proof }))).status).toBe(200);
+    await invited.provision('carol');
+    const good = await invited.newestCode();
+    const other = await IssuerWorld.create();
+    const elsewhere = await other.post('/activation/look', { code: good }, null);
+    await other.remove();
+    invited.world.ahead += 3601;
+    const answers = [
+      await answer(elsewhere),
+      ...(await Promise.all(
+        [randomCode(), used, replaced, good, 'x', ''].map(async (code) => answer(await invited.look(code))),
+      )),
+    ];
+    expect(new Set(answers).size).toBe(1);
+    expect(answers[0]).toMatch(/^403 .*"code":"activation_code_invalid"/u);
+  });
+
+  it('is slowed down for whoever guesses, and not for whoever knows it', async () => {
+    await invited.provision('bob');
+    const code = await invited.newestCode();
+    const answers: number[] = [];
+    for (let guess = 0; guess < 40; guess += 1) answers.push((await invited.look(randomCode())).status);
+    expect(answers.at(-1)).toBe(429);
+    expect((await invited.look(code)).status).toBe(200);
+  });
+
+  it('is spent once by two who come at the same time', async () => {
+    const bob = await invited.provision('bob');
+    const code = await invited.newestCode();
+    const requests = await Promise.all(
+      [newKey().signer, newKey().signer].map(async (key) =>
+        invited.request(bob, key, { login: await login('idp-bob', key.publicKey.thumbprint, code) }),
+      ),
+    );
+    const responses = await Promise.all(requests.map((request) => invited.complete(code, request)));
+    expect(responses.map(({ status }) => status).sort()).toEqual([200, 403]);
+    expect(invited.world.hosted.log.read(`principal/${bob}`)?.keys).toHaveLength(1);
+  });
+});
+
+describe('an activation', () => {
+  it.each([
+    [
+      'the log-in of another person',
+      async (nonce: string, code: string) => login('idp-mallory', nonce, code),
+      'rule_login_mismatch',
+    ],
+    [
+      'a log-in for another key',
+      async (_nonce: string, code: string) => login('idp-bob', randomCode(), code),
+      'rule_login_not_bound',
+    ],
+    [
+      'a log-in at another client of the IdP',
+      async (nonce: string, code: string) => login('idp-bob', nonce, code, 'bulla-operators'),
+      'rule_login_mismatch',
+    ],
+    ['no log-in', async () => undefined, 'rule_not_sponsor'],
+  ])('with %s is refused by the log, and the code stays good', async (_what, proof, rule) => {
+    const bob = await invited.provision('bob');
+    const code = await invited.newestCode();
+    const key = newKey().signer;
+    const made = await proof(key.publicKey.thumbprint, code);
+    const request = invited.request(bob, key, made === undefined ? {} : { login: made });
+    const response = await invited.complete(code, request);
+    expect(((await response.json()) as { code: string }).code).toBe(rule);
+    expect((await invited.look(code)).status).toBe(200);
+    expect(invited.world.hosted.log.read(`principal/${bob}`)?.status).toBe('pending');
+  });
+
+  it('of another person than the invited one is not wrapped', async () => {
+    const bob = await invited.provision('bob');
+    await invited.newestCode();
+    await invited.provision('carol');
+    const carols = await invited.newestCode();
+    const response = await invited.complete(carols, invited.request(bob, newKey().signer));
+    expect(((await response.json()) as { code: string }).code).toBe('body_invalid');
+  });
+});
+
+describe('a personal read token', () => {
+  it('reads the log, and is void while its person is suspended', async () => {
+    const bob = await invited.provision('bob');
+    const code = await invited.newestCode();
+    const key = newKey().signer;
+    const proof = await login('idp-bob', key.publicKey.thumbprint, code);
+    const done = await invited.complete(code, invited.request(bob, key, { login: proof }));
+    const { read_token: token } = (await done.json()) as { read_token: string };
+    const { world } = invited;
+    expect((await world.get('/log/entries?from=0', token)).status).toBe(200);
+    const stream = await world.get('/log/stream?from=0', token);
+    await world.hosted.people.suspend(world.okta, bob);
+    expect((await world.get('/log/entries?from=0', token)).status).toBe(401);
+    const reader = stream.body?.getReader();
+    let text = '';
+    for (let chunk = await reader?.read(); chunk?.done === false; chunk = await reader?.read()) {
+      text += Buffer.from(chunk.value).toString();
+    }
+    expect(text).not.toContain('principal.suspend');
+    await world.hosted.people.resume(world.okta, bob);
+    expect((await world.get('/log/entries?from=0', token)).status).toBe(200);
+  });
+});
+
+describe("the page on the person's machine", () => {
+  it('answers the browser that was opened, and nobody else of the machine or the Web', async () => {
+    const at = await InvitedDesk.create();
+    await at.invited.provision('bob');
+    const statuses: Record<string, number> = {};
+    await at.browse(['--insecure-plaintext-key', 'activate', await at.invitation()], async (browser) => {
+      const { origin } = new URL(browser.url);
+      const other = async (path: string): Promise<number> =>
+        (await new PlainBrowser().open(`${origin}${path}`)).status;
+      statuses['without cookie'] = await other('/');
+      statuses['guessed ticket'] = await other(`/${randomCode()}`);
+      statuses['callback of a stranger'] = await other('/callback?code=x&state=y');
+      statuses['other host'] = await rawStatus(origin, 'localhost');
+      await browser.submit({ way: 'login' }, 'https://mallory.example');
+      statuses['form of another origin'] = browser.status;
+      await browser.open(`${origin}/`);
+      await browser.submit({ way: 'delegate' });
+      statuses['way that is not offered'] = browser.status;
+      await browser.open(`${origin}/`);
+      await browser.submit({ way: 'login' });
+      await at.logIn(browser, 'bob');
+    });
+    await at.close();
+    expect(statuses).toEqual({
+      'without cookie': 403,
+      'guessed ticket': 403,
+      'callback of a stranger': 403,
+      'other host': 403,
+      'form of another origin': 403,
+      'way that is not offered': 404,
+    });
+  });
+});
+
+/** `fetch` does not let `Host` be set. */
+function rawStatus(origin: string, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const headers = { host: `${host}:${new URL(origin).port}` };
+    httpRequest(origin, { headers }, (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    })
+      .on('error', reject)
+      .end();
+  });
+}
