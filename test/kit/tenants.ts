@@ -19,6 +19,7 @@ export class Tenant {
   readonly secret: string;
   readonly readToken: string;
   readonly pushAuthorization: string;
+  readonly operatorToken: string;
   readonly stream: string;
   api!: UsersApiWorld;
   /** Values of `Authorization`, by what they are. */
@@ -27,6 +28,8 @@ export class Tenant {
   person = '';
   code = '';
   envelope = '';
+  /** Id of the connection's token. */
+  tokenId = '';
   /** Of a policy set that no other tenant has published. */
   digest = '';
 
@@ -35,6 +38,7 @@ export class Tenant {
     this.stream = `${name}-stream`;
     this.secret = word('secret-of-the-partner');
     this.readToken = word('read-token');
+    this.operatorToken = word('operator-token');
     this.pushAuthorization = `Bearer ${word('push-secret')}`;
   }
 
@@ -55,6 +59,10 @@ export class Tenant {
           from: 'bulla@issuer.example',
           lifetimeSeconds: 3600,
           perHour: 100,
+        },
+        operators: {
+          tokens: [{ name: 'ops', sha256: sha256(tenant.operatorToken) }],
+          login: { issuer: 'https://idp.example', clientId: 'operators', subjects: ['one'] },
         },
         eventStreams: [tenant.#eventStream()],
       } as never,
@@ -99,11 +107,13 @@ export class Tenant {
       { connection: 'okta', scopes: scimScopes, notAfter },
       ports,
     );
+    this.tokenId = scim.listed.id;
     rememberWord(scim.token, 'a token of a connection');
     const minted = (await (await this.world.token({ client: agent })).json()) as { access_token: string };
     this.envelope = minted.access_token;
     this.credentials = {
       'read token': `Bearer ${this.readToken}`,
+      'token of an operator': `Bearer ${this.operatorToken}`,
       'token of a connection': `Bearer ${scim.token}`,
       'access token of the Users API': `Bearer ${await this.api.token('partner', undefined, this.secret)}`,
       'authorization of a transmitter': this.pushAuthorization,

@@ -49,6 +49,8 @@ const open = new Set([
   'GET /log/checkpoint',
   'GET /api/openapi.json',
   'GET /activate',
+  'GET /operator/login',
+  'POST /operator/session/end',
 ]);
 
 /** Every route of the app as it is: a new one is tried here without being named. */
@@ -76,16 +78,18 @@ interface Ids {
   readonly key: string;
   readonly stream: string;
   readonly digest: string;
+  readonly token: string;
   readonly code: string;
 }
 
-const idsOf = ({ person, world, stream, digest, code }: Tenant): Ids => ({
+const idsOf = ({ person, world, stream, digest, tokenId, code }: Tenant): Ids => ({
   person,
   user: world.alice.id,
   agent: world.agent.id,
   key: world.agent.signer.publicKey.thumbprint,
   stream,
   digest,
+  token: tokenId,
   code,
 });
 
@@ -97,17 +101,19 @@ const nobodys = (): Ids => ({
   key: randomBytes(32).toString('base64url'),
   stream: 'gamma-stream',
   digest: someDigest(randomBytes(8).toString('hex')),
+  token: `sct_${randomBytes(8).toString('hex')}`,
   code: randomBytes(32).toString('base64url'),
 });
 
 function fill(path: string, ids: Ids): string {
   return path.replaceAll(/:(\w+)/gu, (_, name: string) => {
-    if (name === 'person') return ids.person;
+    if (name === 'person' || path.startsWith('/operator/people')) return ids.person;
     if (name === 'principal') return ids.user;
     if (name === 'key' || name === 'jkt') return ids.key;
     if (name === 'stream') return ids.stream;
     if (name === 'digest') return ids.digest;
-    if (name === 'id') return path.includes('agents') ? ids.agent : ids.user;
+    if (name === 'id' && path.includes('/tokens/')) return ids.token;
+    if (name === 'id') return path.includes('/agents/') ? ids.agent : ids.user;
     return 'x'.repeat(43);
   });
 }
