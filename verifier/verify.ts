@@ -159,7 +159,8 @@ class LocalVerifier implements Verifier {
     requireVouched(envelope, attempt.parties, access.action);
     attempt.approvers = requireApprovers(trust, approvals, attempt.parties, answered);
 
-    // 14. The admins' policy allows, and no limit of a block, an agent or the route forbids: this is returned, not thrown.
+    // 14. The admins' policy allows (people who stand on a delegate's word alone: by a permit that says so), and no limit of a
+    //     block, an agent or the route forbids: this is returned, not thrown.
     //     What has no clean answer is thrown: `policy_unavailable`, `policy_set_too_large`, `policy_invalid`,
     //     `policy_too_deep`, `policy_not_valid`, `policy_quarantined`, `policy_error`, `narrow_too_large`,
     //     `narrow_not_forbid`, `json_invalid`, `action_unknown`, `value_invalid`, `entity_missing`, `entity_invalid`,

@@ -7,7 +7,12 @@ import { reservedTypeProblems } from './reserved-types.ts';
 
 /** Something that is valid and not wise. */
 export interface Finding {
-  readonly rule: 'delegable_restriction' | 'arithmetic' | 'extension_constructor' | 'reserved_type';
+  readonly rule:
+    | 'delegable_restriction'
+    | 'arithmetic'
+    | 'extension_constructor'
+    | 'reserved_type'
+    | 'assurance_annotation';
   /** Null where the finding is about the schema. */
   readonly policyId: string | null;
   readonly message: string;
@@ -29,6 +34,7 @@ export interface Delegable {
  * - `arithmetic` on values that a caller or shared data supplies: it can overflow, and an error denies everyone
  *   that the policy covers.
  * - `extension_constructor` on such values, for the same reason: declare the attribute as `ipaddr` or `decimal`.
+ * - `assurance_annotation`: `@assurance` on a `forbid`, or with another value than `delegate`: it has no effect.
  * - `reserved_type`: a reserved context attribute declared with a type that the verifier cannot fill.
  *
  * @throws {Refusal} `policy_invalid`, `policy_too_deep`, `policy_set_too_large`.
@@ -65,6 +71,10 @@ class Linter {
 
   policy(policy: PolicyJson): void {
     const restricts = policy.effect === 'forbid';
+    const assurance = policy.annotations?.['assurance'];
+    if (assurance !== undefined && (restricts || assurance !== 'delegate')) {
+      this.#add('assurance_annotation', '`@assurance` has no effect but as "delegate" on a permit');
+    }
     if (restricts && isDelegable(policy.principal, this.#groups)) this.#restriction('its scope');
     for (const { kind, body } of policy.conditions) this.#visit(body, restricts || kind === 'unless');
   }

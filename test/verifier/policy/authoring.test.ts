@@ -177,6 +177,13 @@ describe('linting', () => {
     });
     expect(found).toEqual([rule]);
   });
+  test.each([
+    ['on a forbid', `@id("a") @assurance("delegate") forbid (${scope});`, ['assurance_annotation']],
+    ['with another value', `@id("a") @assurance("login") permit (${scope});`, ['assurance_annotation']],
+    ['as it is meant', `@id("a") @assurance("delegate") permit (${scope});`, []],
+  ])('`@assurance` %s: %s', async (_name, text, rules) => {
+    expect(await lint(text)).toEqual(rules);
+  });
   test('a reserved attribute of another type is found', async () => {
     const document = await compilePolicySet({
       policyText: `@id("a") permit (${scope});`,
