@@ -3,7 +3,6 @@ import { encodeBase64url } from '@bulla/verifier/envelope';
 import {
   type Change,
   type FederationRecord,
-  isTimedByDelegate,
   liveDelegate,
   parseEntry,
   parseRequest,
@@ -21,6 +20,7 @@ import type { AccountStore, StoredCheckpoint } from '../store/store.ts';
 import type { RowWrite } from '../store/table.ts';
 import { CheckpointSigner } from './checkpoints.ts';
 import { requireDocuments } from './documents.ts';
+import { requireDelegateTime, requireTime } from './entry-time.ts';
 import { draftPlan, type MakePlan, recordsOf, rowsInOrder, type Written } from './plan.ts';
 import { appendStored, replay } from './replay.ts';
 import { Roster } from './roster.ts';
@@ -53,12 +53,6 @@ const maxPlans = 8;
 const noDocuments: ReadonlyMap<string, string> = new Map();
 
 const federationPrefix = 'federation/';
-
-/** How far an entry's time may be from the issuer's clock: typing a passphrase takes a while, a wrong clock takes longer. */
-const maxEntryAheadSeconds = 5;
-const maxEntryBehindSeconds = 600;
-/** Followers halt for good on a delegate's entry over 60 s older than a checkpoint that lacks it (`entry_backdated`). */
-const maxDelegateEntryBehindSeconds = 30;
 
 /**
  * One account's trust log at the issuer: the world in memory, the store behind it, one writer at a time.
@@ -305,13 +299,13 @@ export class AccountLog {
 
   async #accept(entry: UnverifiedEntry, documents: readonly unknown[]): Promise<Accepted> {
     if (this.#closed) throw new IssuerRefusal('closing', 'issuer is shutting down');
-    this.#requireTime(entry.time);
+    requireTime(entry.time, this.#options.ports.now());
     const expectedSize = this.world.size;
     const draft = this.world.draft();
     const { refusal, change, seq, hash } = draft.append(entry.leaf);
     if (change === undefined)
       throw refusal ?? new IssuerRefusal('internal', 'entry was neither applied nor refused');
-    this.#requireDelegateTime(change);
+    requireDelegateTime(this.read, change, this.#options.ports.now());
     const published = await requireDocuments(change.op, documents, this.#options);
     const outcome = await this.#options.store.append({
       expectedSize,
@@ -347,27 +341,6 @@ export class AccountLog {
     return new IssuerRefusal('head_moved', 'entry was made for another head: sign again on this one', {
       details,
     });
-  }
-
-  #requireTime(time: number): void {
-    const now = this.#options.ports.now();
-    // A time ahead would hold up every later entry, whose time may not be less.
-    if (time > now + maxEntryAheadSeconds || time < now - maxEntryBehindSeconds) {
-      throw new IssuerRefusal(
-        'entry_time_off',
-        'entry time is too far from the issuer clock; compare clocks, sign again',
-      );
-    }
-  }
-
-  /** One delegate with a slow clock must not be able to stop every follower. */
-  #requireDelegateTime(change: Change): void {
-    if (!isTimedByDelegate(this.read, change)) return;
-    if (change.time >= this.#options.ports.now() - maxDelegateEntryBehindSeconds) return;
-    throw new IssuerRefusal(
-      'entry_time_off',
-      `entry of a delegate is over ${maxDelegateEntryBehindSeconds} s behind the issuer clock; sign it when it is sent`,
-    );
   }
 
   /** Applies entries that another process appended to the same store. */

@@ -22,7 +22,7 @@ import {
 export type OnProvisioned = (person: ProvisionedPerson) => readonly RowWrite[];
 
 /** A person who was just provisioned. */
-export interface ProvisionedPerson {
+interface ProvisionedPerson {
   readonly connection: Connection;
   readonly row: ResourceRow;
   readonly data: PersonData;

@@ -20,7 +20,7 @@ export function nameKey(name: string): string {
 }
 
 /** Lower-cased addresses of `emails`, the primary one first. Attacker-controlled: whatever is no text is left out. */
-export function addressesOf(body: JsonObject): readonly string[] {
+function addressesOf(body: JsonObject): readonly string[] {
   const emails = member(body, 'emails');
   const entries = (Array.isArray(emails) ? emails : []).flatMap((entry) => {
     const value = isObject(entry) ? member(entry, 'value') : entry;
