@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Refusal } from '@bulla/verifier';
 import { isJsonObject, type JsonObject, parseJsonObject } from '@bulla/verifier/envelope';
+import { ConfigError, IssuerRefusal } from '../errors.ts';
 import { DocumentError, type FetchDocument } from '../federation/fetch-document.ts';
 import type { LogLine } from '../ports.ts';
 import { loadSecret } from '../secrets.ts';
@@ -72,9 +73,7 @@ export class EventPoller {
       return await this.#poll();
     } catch (error) {
       if (this.#stop.signal.aborted) return false;
-      const reason = error instanceof DocumentError ? error.message : 'answer is not one of a poll';
-      const { stream, log } = this.#options;
-      log({ level: 'warn', event: 'event_stream.poll_failed', stream: stream.config.name, reason });
+      this.#tell('event_stream.poll_failed', { reason: reasonOf(error) });
       return undefined;
     }
   }
@@ -104,11 +103,27 @@ export class EventPoller {
       return true;
     } catch (error) {
       const answer = setErrorOf(error);
-      if (answer === undefined) return false;
+      if (answer === undefined) {
+        this.#tell('event_stream.postponed', {
+          code: error instanceof IssuerRefusal ? error.code : 'internal',
+        });
+        return false;
+      }
       this.#verdicts.setErrs[jti] = answer;
       return true;
     }
   }
+
+  #tell(event: string, members: Readonly<Record<string, string>>): void {
+    const { stream, log } = this.#options;
+    log({ level: 'warn', event, stream: stream.config.name, ...members });
+  }
+}
+
+/** Fixed phrases: the other side chooses what its answers say, and a configuration error names a path. */
+function reasonOf(error: unknown): string {
+  if (error instanceof DocumentError) return error.message;
+  return error instanceof ConfigError ? 'token file cannot be used' : 'answer is not one of a poll';
 }
 
 function none(): Verdicts {

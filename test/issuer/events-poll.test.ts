@@ -43,6 +43,9 @@ test('what never can be applied is told, and what cannot be applied now stays wi
     [never, { err: 'invalid_audience', description: expect.any(String) as unknown }],
   ]);
   expect([...transmitter.waiting.keys()]).toEqual([later]);
+  expect(events.world.lines).toContainEqual(
+    expect.objectContaining({ event: 'event_stream.postponed', stream: 'idp', code: 'event_not_applied' }),
+  );
   expect(events.person()?.status).toBe('suspended');
 });
 
