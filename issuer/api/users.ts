@@ -13,6 +13,7 @@ import {
   pageOf,
   readEndpoint,
 } from './endpoint.ts';
+import { namedPeople } from './named.ts';
 import {
   type ApiLeaving,
   type ApiUser,
@@ -36,6 +37,19 @@ const listQuery = z.strictObject({
     .optional()
     .describe('Name of a group of the trust log: people who are directly in it.'),
   connection: z.string().max(64).optional(),
+  user_name: z
+    .string()
+    .min(1)
+    .max(256)
+    .optional()
+    .describe('`userName` in the directory. Needs `profiles:read`.'),
+  external_id: z
+    .string()
+    .min(1)
+    .max(256)
+    .optional()
+    .describe('`externalId` in the directory. Needs `profiles:read`.'),
+  email: z.string().min(1).max(320).optional().describe('Address in the directory. Needs `profiles:read`.'),
 });
 
 /** People: listed, looked at, suspended, reactivated. */
@@ -53,7 +67,8 @@ export const userEndpoints: readonly Endpoint[] = [
     null,
     async (call) => {
       const { account, caller, query } = call;
-      return pageOf(call, 'listUsers', account.log.roster.people, {
+      const named = await namedPeople(account, caller, query);
+      return pageOf(call, 'listUsers', named ?? account.log.roster.people, {
         pick: (id) => {
           const user = userOf(account.log.read, id);
           return user !== undefined && fits(user, query) ? user : undefined;

@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
+import { testDomain } from '../kit/log.ts';
 import { type UsersApiOptions, UsersApiWorld } from '../kit/users-api.ts';
 
 let api: UsersApiWorld;
@@ -127,4 +128,25 @@ test('pages of a list neither skip nor repeat, whoever comes meanwhile', async (
   const active = await api.call('GET /users?status=active&limit=1', token);
   const other = await api.call(`GET /users?status=pending&cursor=${String(active.body['next'])}`, token);
   expect(other).toMatchObject({ status: 400, body: { code: 'cursor_invalid' } });
+});
+
+test('people of a connection are found by name, external id or address, by who may see names', async () => {
+  const token = await start({ connection: {} });
+  const { hosted, okta } = api.world;
+  const userName = `Dana@${testDomain}`;
+  const body = { userName, displayName: 'Dana', emails: [{ value: userName, primary: true }] };
+  const { id } = await hosted.people.provision(okta, { userName, externalId: 'idp-7', body });
+  const profile = { userName, displayName: 'Dana', emails: [userName] };
+  const address = encodeURIComponent(userName.toLowerCase());
+  for (const query of [`user_name=${address}`, 'external_id=idp-7', `email=${address}&external_id=idp-7`]) {
+    const { body: page } = await api.call(`GET /users?${query}`, token);
+    expect(page).toMatchObject({
+      items: [{ id, status: 'pending', connection: 'okta', profile }],
+      next: null,
+    });
+  }
+  expect((await api.call(`GET /users?email=${address}&external_id=idp-8`, token)).body['items']).toEqual([]);
+  const blind = await api.token('partner', 'users:read');
+  expect((await api.call('GET /users?external_id=idp-7', blind)).body['code']).toBe('scope_insufficient');
+  expect(JSON.stringify((await api.call('GET /audit', token)).body).toLowerCase()).not.toContain('dana');
 });
