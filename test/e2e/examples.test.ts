@@ -153,6 +153,13 @@ describe('with an account, an issuer and an agent', () => {
     }
   });
 
+  test('whose-key.ts believes the proof of an answer, under the checkpoint that it followed', async () => {
+    expect(await run('whose-key.ts')).toEqual([
+      expect.stringMatching(/^agent\/agt_[0-9a-f]{32} of prn_[0-9a-f]{32}, in force$/u),
+      'nobody of nobody, not in force',
+    ]);
+  });
+
   test('verify-offline.ts decides from the disk alone', async () => {
     expect(await run('verify-offline.ts')).toEqual([
       'allowed: true, by own-team-read',
