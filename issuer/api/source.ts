@@ -1,8 +1,8 @@
+import { suspensionSource } from '@bulla/verifier/log';
 import type { Account } from '../account.ts';
 
-/** Under which name the log keeps the suspensions of this API: that of its lease, as `rules/suspension.ts` has it. */
+/** Under which name the log keeps the suspensions of this API: that of its lease. */
 export function sourceOf({ log, usersApi }: Account): string {
   const thumbprint = usersApi?.signer.publicKey.thumbprint ?? '';
-  const connection = log.read(`delegate/${thumbprint}`)?.lease.connection;
-  return connection === undefined ? `delegate/${thumbprint}` : `connection/${connection}`;
+  return suspensionSource(log.read(`delegate/${thumbprint}`)?.lease ?? {}, thumbprint);
 }

@@ -1,4 +1,4 @@
-import { liveDelegate, type Operation, type Read } from '@bulla/verifier/log';
+import { liveDelegate, type Operation, type Read, suspensionSource } from '@bulla/verifier/log';
 import type { EventAction } from './event-types.ts';
 
 /** What acts: a delegate key, at an entry time in Unix seconds. */
@@ -49,6 +49,5 @@ export function operationsFor(
 
 /** Under which name the log keeps this delegate's suspensions. */
 function sourceOf({ read, time, delegate }: EventActor): string {
-  const connection = liveDelegate(read, delegate, time)?.lease.connection;
-  return connection === undefined ? `delegate/${delegate}` : `connection/${connection}`;
+  return suspensionSource(liveDelegate(read, delegate, time)?.lease ?? {}, delegate);
 }

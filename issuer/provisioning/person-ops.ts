@@ -1,7 +1,13 @@
 import { hash } from 'node:crypto';
 import { Refusal, type Signer } from '@bulla/verifier';
 import { canonicalJson } from '@bulla/verifier/envelope';
-import type { Operation, PersonLogin, Read, Records } from '@bulla/verifier/log';
+import {
+  type Operation,
+  type PersonLogin,
+  type Read,
+  type Records,
+  suspensionSource,
+} from '@bulla/verifier/log';
 import { IssuerRefusal } from '../errors.ts';
 import type { IssuerPorts } from '../ports.ts';
 import type { Connection, Source } from './connection.ts';
@@ -97,8 +103,8 @@ export function activeOps(
 
 /** How the log names this delegate's suspensions. */
 function suspensionBy({ publicKey }: Signer, read: Read): string {
-  const connection = read(`delegate/${publicKey.thumbprint}`)?.lease.connection;
-  return connection === undefined ? `delegate/${publicKey.thumbprint}` : `connection/${connection}`;
+  const key = publicKey.thumbprint;
+  return suspensionSource(read(`delegate/${key}`)?.lease ?? {}, key);
 }
 
 /** Suspends in the name of whoever signs. */

@@ -108,11 +108,14 @@ describe('law 2: a pending person is confirmed by nobody but themselves', () => 
 
   test("on her own word, which is worth nothing, and ends when the person's log-in comes", async () => {
     const { ledger } = hostile;
+    const relay = ledger.grant({ operations: ['principal.activate', 'request.relay'] });
     const carol = await pending('carol-4');
     const own = newSigner();
     const op: Operation = { type: 'principal.activate', principal: carol, key: own.publicKey.jwk };
     const request = ledger.signRequest(op, `principal/${carol}`, own);
-    expect(await hostile.write(ledger.sign({ request }, hostile.eve))).toBe('accepted');
+    const byConnection = ledger.sign({ request }, hostile.eve);
+    expect(await hostile.posted(byConnection)).toBe('rule_connection_foreign');
+    expect(await hostile.write(ledger.sign({ request }, relay))).toBe('accepted');
     const agent = ledger.agent({ id: carol, signer: own });
     await hostile.publish();
     const pair = { owner: { id: carol, signer: own }, agent };

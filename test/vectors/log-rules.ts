@@ -10,14 +10,15 @@ import { vectorSigner } from './signer.ts';
  * node --import=tsx --conditions=@bulla/source test/vectors/log-rules.ts
  */
 
-const [first, second, logKey, delegate, own, robot] = [
+const [first, second, logKey, delegate, own, robot, stranger] = [
   'admin one',
   'admin two',
   'log',
   'delegate',
   'alice',
   'robot',
-].map(vectorSigner) as [Signer, Signer, Signer, Signer, Signer, Signer];
+  'another delegate',
+].map(vectorSigner) as [Signer, Signer, Signer, Signer, Signer, Signer, Signer];
 
 const ledger = createLedger({
   time: 1_790_000_000,
@@ -119,6 +120,22 @@ byDelegate('the delegate takes away more than its caps allow', {
   group: 'staff',
   member: `principal/${alice}`,
 });
+admins(
+  'a lease of another connection',
+  {
+    type: 'delegate.grant',
+    key: stranger.publicKey.jwk,
+    lease: ledger.lease({ operations: ['key.revoke', 'principal.suspend'], connection: 'other' }),
+  },
+  [stranger],
+);
+write(
+  'its delegate suspends alice',
+  ledger.sign({ op: { type: 'principal.suspend', principal: alice } }, stranger),
+);
+byDelegate('the delegate provisions one more', { ...provision, groups: [] });
+byDelegate('the delegate provisions more than its caps allow', { ...provision, groups: [] });
+admins('the domain is distrusted', { type: 'domain.distrust', domain: testDomain });
 admins('admins take her out of a group', {
   type: 'member.remove',
   group: 'staff',

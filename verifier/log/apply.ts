@@ -148,7 +148,7 @@ function relayed(
   const key = statement.primary.thumbprint;
   requireRequest(read, position, entry.time, request);
   const subject = askerOf(read, op, key);
-  const actor: Actor = { rank: 'owner', key, subject, lent: record?.lease.operations ?? [] };
+  const actor: Actor = { rank: 'owner', key, subject, lent: record?.lease ?? null };
   const at = { account: position.account, seq: position.seq, time: entry.time, leaf: entry.leaf };
   const proposal = new Proposal(at, read, statement, actor);
   // A key that is not in the log yet is claimed where it enters.

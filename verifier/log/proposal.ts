@@ -11,13 +11,13 @@ export type Actor =
   | { readonly rank: 'delegate'; readonly key: string; readonly lease: Lease }
   /**
    * By a request: the key, and whose it is: `principal/<id>`, `agent/<id>`, `recovery/<principal id>`, or `new` for the key that
-   * the request itself brings in. `lent`: what the lease of whoever wrapped it lists; nothing where an admin did.
+   * the request itself brings in. `lent`: the lease of whoever wrapped it; null where an admin did.
    */
   | {
       readonly rank: 'owner';
       readonly key: string;
       readonly subject: string;
-      readonly lent: readonly string[];
+      readonly lent: Lease | null;
     };
 
 /**

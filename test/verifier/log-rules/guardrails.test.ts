@@ -306,3 +306,22 @@ describe('leaving', () => {
     expect(ledger.codeOf(ledger.sign({ op: activate }, ledger.admin, [own]))).toBe('accepted');
   });
 });
+
+test('a lease with a connection speaks for its own pending people alone', () => {
+  const { ledger, carol } = createWorld();
+  const made = ledger.person({ pending: true });
+  const key = newSigner();
+  const relay = (connection?: string) =>
+    ledger.grant({
+      operations: ['request.relay', 'principal.activate'],
+      ...(connection !== undefined && { connection }),
+    });
+  const code = ({ id }: Party, signer: ReturnType<typeof relay>): string => {
+    const op: Operation = { type: 'principal.activate', principal: id, key: key.publicKey.jwk };
+    return ledger.codeOf(ledger.sign({ request: ledger.signRequest(op, `principal/${id}`, key) }, signer));
+  };
+  const [own, other, none] = [relay('corp'), relay('other'), relay()];
+  const no = 'rule_connection_foreign';
+  expect([own, other, none].map((signer) => code(carol, signer))).toEqual(['accepted', no, 'accepted']);
+  expect([own, other, none].map((signer) => code(made, signer))).toEqual([no, no, 'accepted']);
+});

@@ -6,6 +6,7 @@ import type { Operations } from '../operation-formats.ts';
 import type { Proposal } from '../proposal.ts';
 import type { Assurance, PrincipalRecord } from '../records.ts';
 import { livePrincipal } from '../standing.ts';
+import { requireReachedBy } from './connection.ts';
 import { principalOf } from './known.ts';
 import { requireTrustedLogin } from './login.ts';
 import { endRecovery } from './recovery.ts';
@@ -58,9 +59,11 @@ function assuranceOf(proposal: Proposal, op: Activation, person: PrincipalRecord
     requireSponsor(proposal, actor.subject);
     return 'sponsor';
   }
-  if (!actor.lent.includes('principal.activate')) {
+  const { lent } = actor;
+  if (lent?.operations.includes('principal.activate') !== true) {
     throw new Refusal('rule_not_sponsor', "activation carries nobody's word but that of its own key");
   }
+  requireReachedBy(lent, person);
   requireUnprotected(proposal, person);
   return 'delegate';
 }
