@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -26,6 +26,8 @@ export interface LoginIdp {
    * @returns where the IdP sends the browser in the end: the client's redirect URI with the answer.
    */
   logIn(authorizationUrl: string, name: string): Promise<string>;
+  /** An ID token by the code flow of a client, as the IdP gives it to whoever logs in. Default client: `bulla-people`. */
+  idToken(name: string, nonce: string, clientId?: string): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -56,6 +58,7 @@ export async function startLoginIdp(options: LoginIdpOptions = {}): Promise<Logi
     jwk,
     thumbprint: await calculateJwkThumbprint(jwk),
     logIn: (authorizationUrl, name) => logIn(issuer, authorizationUrl, name),
+    idToken: (name, nonce, clientId = 'bulla-people') => idToken(issuer, name, nonce, clientId),
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
@@ -91,6 +94,35 @@ function settings({ clients = ['bulla-people'], claims = {} }: LoginIdpOptions, 
     claims: { openid: ['sub', ...Object.keys(claims)] },
     findAccount: (_context, sub) => ({ accountId: sub, claims: () => ({ sub, ...claims }) }),
   };
+}
+
+async function idToken(issuer: string, name: string, nonce: string, clientId: string): Promise<string> {
+  const verifier = randomBytes(32).toString('base64url');
+  const redirect = 'http://127.0.0.1:1/callback';
+  const url = new URL(`${issuer}/auth`);
+  url.search = new URLSearchParams({
+    client_id: clientId,
+    response_type: 'code',
+    scope: 'openid',
+    nonce,
+    state: 'x',
+    redirect_uri: redirect,
+    code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+    code_challenge_method: 'S256',
+  }).toString();
+  const back = new URL(await logIn(issuer, url.href, name));
+  const response = await fetch(`${issuer}/token`, {
+    method: 'POST',
+    body: new URLSearchParams({
+      grant_type: 'authorization_code',
+      client_id: clientId,
+      code: back.searchParams.get('code') ?? '',
+      code_verifier: verifier,
+      redirect_uri: redirect,
+    }),
+  });
+  const { id_token: token } = (await response.json()) as { readonly id_token: string };
+  return token;
 }
 
 async function logIn(issuer: string, authorizationUrl: string, name: string): Promise<string> {
