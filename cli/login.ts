@@ -16,7 +16,7 @@ export interface LoginRequest {
 }
 
 /** An ID token whose signature, issuer, audience, times and nonce hold, and the key of the IdP that signed it. */
-export interface LoggedIn {
+interface LoggedIn {
   readonly idToken: string;
   readonly jwk: OutsideJwk;
 }

@@ -26,7 +26,7 @@ export interface Invited {
 }
 
 /** Where the person logs in, and what makes the log's commitment to their name there. */
-export interface InvitedLogin {
+interface InvitedLogin {
   readonly issuer: string;
   readonly audience: string;
   readonly salt: string;

@@ -41,7 +41,7 @@ export const inviteProvisioned: (now: () => number) => OnProvisioned =
     connection.config.welcome ? [dueInvitation(row.id, now())] : [];
 
 /** Replaces the person's invitation: the code of an older mail is void at once. */
-export function dueInvitation(principal: string, now: number): RowWrite {
+function dueInvitation(principal: string, now: number): RowWrite {
   return putRow(invitations, {
     principal,
     state: 'due',

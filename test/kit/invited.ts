@@ -19,7 +19,7 @@ export const operatorToken = 'operator-token-of-a-test';
 type Activate = Extract<Operation, { readonly type: 'principal.activate' }>;
 
 /** A mail as it arrived. */
-export interface Received {
+interface Received {
   readonly to: readonly string[];
   readonly from: string;
   /** Header and text, line ends as `\n`, quoted-printable undone. */
@@ -35,7 +35,7 @@ export interface Mailbox {
   close(): Promise<void>;
 }
 
-export async function startMailbox(): Promise<Mailbox> {
+async function startMailbox(): Promise<Mailbox> {
   const mails: Received[] = [];
   let refusals = 0;
   const server = new SMTPServer({
