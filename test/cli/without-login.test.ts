@@ -1,3 +1,4 @@
+import { type JsonObject, signJws } from '@bulla/verifier/envelope';
 import { fingerprintWords } from 'bulla';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { PlainBrowser } from '../kit/browser.ts';
@@ -43,10 +44,14 @@ async function handOver(url: string): Promise<{ readonly handOver: string; reado
 }
 
 /** Somebody read the mail, knows the key by the log, and asks for the read token with a signature of their own. */
-async function stranger(url: string, key: string): Promise<string> {
+async function stranger(url: string, key: string, claimedKey?: string): Promise<string> {
   const { invited } = at;
   const { jwk } = invited.world.hosted.log.read(`key/${key}`) ?? {};
-  const request = invited.request(bob, newKey().signer, jwk === undefined ? {} : { key: jwk });
+  const { signer } = newKey();
+  const honest = invited.request(bob, signer, jwk === undefined ? {} : { key: jwk });
+  const payload = JSON.parse(Buffer.from(honest.split('.')[1] ?? '', 'base64url').toString()) as JsonObject;
+  const request =
+    claimedKey === undefined ? honest : signJws('bulla-request+jwt', { kid: claimedKey }, payload, signer);
   const response = await invited.complete(url.split('#')[1] ?? '', request);
   return ((await response.json()) as { code: string }).code;
 }
@@ -61,6 +66,7 @@ test('a sponsor signs beside key and recovery key, and nobody but the holder get
   expect(record()).toMatchObject({ status: 'active', assurance: 'sponsor', keys: [key] });
   expect(record()?.recovery).not.toBeNull();
   expect(await stranger(url, key)).toBe('activation_code_invalid');
+  expect(await stranger(url, key, key)).toBe('jws_signature_invalid');
   const again = await at.desk.run(['--json', 'activate', url], at.options());
   expect(JSON.parse(again.stdout)).toMatchObject({ principal: bob, assurance: 'sponsor', key });
 });
