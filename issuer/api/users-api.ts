@@ -78,6 +78,6 @@ export async function findCaller(
   return { client, scopes: new Set(client.scopes.filter((scope) => granted.has(scope))) };
 }
 
-export function sha256(text: string): string {
+function sha256(text: string): string {
   return createHash('sha256').update(text).digest('base64url');
 }
