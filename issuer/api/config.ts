@@ -60,5 +60,5 @@ export const usersApiSchema: z.ZodType<UsersApiConfig | undefined> = z
   })
   .optional()
   .describe(
-    'Users API for partners (docs/spec/users-api.md): `delegateKeyFile` (mode 0600; needs a lease with the operations it is to do: `principal.suspend`, `principal.resume`, `agent.suspend`, `agent.resume`, `key.revoke`), `clients` (`id`, `secrets` as in `clientSecrets` or `jwks` with public Ed25519 and P-256 keys, `scopes`, `perMinute`, default 600), `accessTokenSeconds` (default 600), `auditDays` (how long calls are remembered, default 400).',
+    'Users API for partners ([users-api.md](spec/users-api.md)): `delegateKeyFile` (mode 0600; needs a lease with the operations it is to do: `principal.suspend`, `principal.resume`, `agent.suspend`, `agent.resume`, `key.revoke`), `clients` (`id`, `secrets` as in `clientSecrets` or `jwks` with public Ed25519 and P-256 keys, `scopes`, `perMinute`, default 600), `accessTokenSeconds` (default 600), `auditDays` (how long calls are remembered, default 400).',
   );
