@@ -23,8 +23,8 @@ const domain = 'corp.example';
 let story: Story;
 beforeEach(async () => {
   story = await Story.begin();
-});
-afterEach(() => story.end());
+}, 120_000);
+afterEach(() => story.end(), 60_000);
 
 class Story {
   readonly desk: Desk = new Desk();
@@ -93,6 +93,7 @@ class Story {
       'principal.provision',
       'principal.suspend',
       'principal.resume',
+      'principal.deprovision',
       'member.add',
       'member.remove',
     ];
@@ -137,12 +138,12 @@ class Story {
   }
 
   /** What an IdP's SCIM client sends. */
-  async scim(method: string, path: string, body: object): Promise<Record<string, unknown>> {
+  async scim(method: string, path: string, body?: object): Promise<Record<string, unknown>> {
     const { account } = this.desk.account();
     const response = await fetch(`${this.url}/a/${account}/scim/v2${path}`, {
       method,
       headers: { authorization: `Bearer ${this.scimToken}`, 'content-type': 'application/scim+json' },
-      body: JSON.stringify(body),
+      ...(body !== undefined && { body: JSON.stringify(body) }),
     });
     const text = await response.text();
     if (!response.ok) throw new Error(`${method} ${path} was answered with ${response.status}: ${text}`);
@@ -203,7 +204,8 @@ async function onStderr({ child, output, ended: end }: CliProcess, text: string)
   return output.stderr;
 }
 
-test('from the IdP to the agent and back: pending, confirmed, owner of an agent that works, and refused once the IdP says so', async () => {
+/** Alice, from the IdP's first call to an agent that works. */
+async function alicesAgent(): Promise<Working> {
   const { follower, receipts } = story;
   const user = await story.scim('POST', '/Users', {
     schemas: ['urn:ietf:params:scim:schemas:core:2.0:User'],
@@ -214,13 +216,12 @@ test('from the IdP to the agent and back: pending, confirmed, owner of an agent 
     active: true,
   });
   const id = String(user['id']);
-  await story.scim('POST', '/Groups', {
+  const group = await story.scim('POST', '/Groups', {
     schemas: ['urn:ietf:params:scim:schemas:core:2.0:Group'],
     displayName: 'Engineering',
     members: [{ value: id }],
   });
   expect(await story.desk.json('admin', 'person', 'show', id)).toMatchObject({ status: 'pending', keys: [] });
-
   const confirmed = await story.activate(invitationIn(await story.mail()).url, 'idp-alice');
   expect(confirmed).toMatchObject({ principal: id, assurance: 'login', status: 'active' });
   const { printed: added } = await story.alice('agent', 'add', '--key', 'ci');
@@ -232,26 +233,71 @@ test('from the IdP to the agent and back: pending, confirmed, owner of an agent 
     outcome: 'allow',
     envelope: { subject: id, actors: [id, agent], assurance: 'login' },
   });
+  return { id, group: String(group['id']), agent, envelope };
+}
 
-  await story.setActive(id, false);
-  await follower.until(({ read }) => read(`principal/${id}`)?.status === 'suspended');
+interface Working {
+  readonly id: string;
+  /** SCIM id of the group that lets her read. */
+  readonly group: string;
+  readonly agent: string;
+  /** File of an envelope that still lives. */
+  readonly envelope: string;
+}
+
+/** The agent's next call, with the envelope that it has, once the API knows. */
+async function isRefused({ id, agent, envelope }: Working, epoch: number): Promise<void> {
+  await story.follower.until(({ read }) => (read(`principal/${id}`)?.epoch ?? 0) > epoch);
   expect(existsSync(envelope)).toBe(true);
   expect((await story.call(agent, envelope)).exit).toBe(7);
-  expect(receipts.at(-1)).toMatchObject({
-    outcome: 'refuse',
-    code: 'subject_not_active',
-    envelope: { subject: id },
-  });
+  const refused = { outcome: 'refuse', code: 'subject_not_active', envelope: { subject: id } };
+  expect(story.receipts.at(-1)).toMatchObject(refused);
+}
 
-  // Coming back brings neither the envelope back nor the agent: its owner takes it on again.
-  await story.setActive(id, true);
-  await follower.until(({ read }) => read(`principal/${id}`)?.status === 'active');
+/** Alice takes her agent on again, and it works with a new envelope alone. */
+async function comesBack({ agent, envelope }: Working): Promise<void> {
   expect((await story.call(agent, envelope)).exit).toBe(7);
-  expect(receipts.at(-1)).toMatchObject({ outcome: 'refuse', code: 'subject_not_active' });
   const { exit } = await story.alice('agent', 'resume', '--all', '--keep-all-keys');
   expect(exit).toBe(0);
-  await follower.until(({ read }) => agentIsLive(read, agent));
+  await story.follower.until(({ read }) => agentIsLive(read, agent));
   expect((await story.call(agent, envelope)).exit).toBe(7);
   rmSync(envelope);
   expect((await story.call(agent, envelope)).exit).toBe(0);
+}
+
+const epochOf = ({ id }: Working): number => story.follower.trust.read(`principal/${id}`)?.epoch ?? 0;
+
+test('from the IdP to the agent and back: pending, confirmed, owner of an agent that works, and refused once the IdP says so', async () => {
+  const alice = await alicesAgent();
+  const before = epochOf(alice);
+  await story.setActive(alice.id, false);
+  await isRefused(alice, before);
+  await story.setActive(alice.id, true);
+  await story.follower.until(({ read }) => read(`principal/${alice.id}`)?.status === 'active');
+  await comesBack(alice);
+}, 180_000);
+
+test('out of a group, suspended by an admin, deleted at the IdP: the same end, and after the last no way back', async () => {
+  const alice = await alicesAgent();
+  const member = (op: string): Promise<unknown> =>
+    story.scim('PATCH', `/Groups/${alice.group}`, {
+      schemas: ['urn:ietf:params:scim:api:messages:2.0:PatchOp'],
+      Operations: [{ op, path: 'members', value: [{ value: alice.id }] }],
+    });
+  let before = epochOf(alice);
+  await member('remove');
+  await isRefused(alice, before);
+  await member('add');
+  await comesBack(alice);
+
+  before = epochOf(alice);
+  await story.desk.json('suspend', alice.id);
+  await isRefused(alice, before);
+  // What an admin suspended, the IdP does not resume.
+  await expect(story.setActive(alice.id, true)).rejects.toThrow('rule_rank_too_low');
+
+  before = epochOf(alice);
+  await story.scim('DELETE', `/Users/${alice.id}`);
+  await isRefused(alice, before);
+  expect(await story.desk.failure(['resume', alice.id])).toBe('3 rule_status');
 }, 180_000);
