@@ -1,4 +1,5 @@
-import { ConfigError } from '@bulla/issuer';
+import { ConfigError, resources } from '@bulla/issuer';
+import { principalIdOf } from '@bulla/verifier/log';
 import { afterEach, describe, expect, test } from 'vitest';
 import {
   caep,
@@ -186,6 +187,35 @@ describe('an event that is pushed', () => {
     expect(events.person()?.status).toBe('active');
     await send(`${risc}credential-compromise`);
     expect(events.person()).toMatchObject({ status: 'active', keys: [] });
+  });
+});
+
+describe('a stream about one connection', () => {
+  test('deprovisions its people, in the log and in the directory, if its lease is for that connection', async () => {
+    const events = await create({
+      lease: { operations: ['principal.deprovision'], connection: 'okta' },
+      stream: { connection: 'okta', map: { [`${risc}account-purged`]: 'deprovision' } },
+    });
+    const { transmitter, world } = events;
+    expect(await events.pushed(await transmitter.set(`${risc}account-purged`, events.alice))).toBe('202');
+    expect(events.person()?.status).toBe('deprovisioned');
+    expect(await world.hosted.store.count(resources, { id: world.alice.id })).toBe(0);
+    const byId = { format: 'scim', uri: `/Users/${world.alice.id}` };
+    expect(await events.pushed(await transmitter.set(`${scimEvent}prov:activate`, byId))).toBe('202');
+    expect(events.person()?.status).toBe('deprovisioned');
+  });
+
+  test('finds nobody else, by no attribute', async () => {
+    const events = await create({ stream: { connection: 'okta' } });
+    const { transmitter, world } = events;
+    await events.admin({ type: 'principal.provision', groups: [], attributes: {}, sponsor: false });
+    const foreign = principalIdOf(world.ledger.lastLeaf);
+    const byId = { format: 'scim', uri: `/Users/${foreign}` };
+    expect(await events.pushed(await transmitter.set(`${scimEvent}prov:deactivate`, byId))).toBe('202');
+    expect(events.outcome).toBe('unknown');
+    expect(events.person(foreign)?.status).toBe('pending');
+    expect(await events.pushed(await transmitter.set(`${risc}account-disabled`, events.alice))).toBe('202');
+    expect(events.person()?.status).toBe('suspended');
   });
 });
 
