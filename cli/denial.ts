@@ -7,6 +7,7 @@ const layers: Readonly<Record<string, string>> = {
   narrow: 'denied by a limit in the envelope',
   agent: 'denied by a limit of the agent',
   api: 'denied by a limit of the API',
+  builtin: 'denied: somebody in the chain has been confirmed by no log-in, sponsor or admin',
 };
 
 const steps: Readonly<Record<Exclude<ProblemNext['do'], 'approval' | 'ask'>, string>> = {

@@ -50,6 +50,14 @@ describe('a Hono app behind the guard', () => {
     expect(JSON.parse(text)).toMatchObject({ layer: 'narrow', reasons: [{ layer: 'narrow' }, reasons[1]] });
     expect(text).not.toMatch(/money|instructions/u);
   });
+
+  test('says what the verifier itself forbids', async () => {
+    const reasons = [{ layer: 'builtin', policy: 'assurance_too_low' }] as const;
+    const app = new Hono();
+    app.use(guard({ decide: () => Promise.resolve({ allowed: false, reasons }) }, orders));
+    const response = await app.request(`${origin}/orders/o1`);
+    expect(await response.json()).toMatchObject({ code: 'policy_denied', layer: 'builtin', reasons });
+  });
 });
 
 describe('deny by default', () => {
