@@ -55,6 +55,7 @@ describe('a Hono app behind the guard', () => {
     const reasons = [{ layer: 'builtin', policy: 'assurance_too_low' }] as const;
     const app = new Hono();
     app.use(guard({ decide: () => Promise.resolve({ allowed: false, reasons }) }, orders));
+    app.get('/orders/:id', (c) => c.text('ran'));
     const response = await app.request(`${origin}/orders/o1`);
     expect(await response.json()).toMatchObject({ code: 'policy_denied', layer: 'builtin', reasons });
   });
