@@ -68,8 +68,16 @@ describe('law 2: a new principal with rights', () => {
     expect(await hostile.tries(activate, [own])).toEqual(both('rule_not_permitted'));
     const byAlice = await hostile.triesRequest(activate, subject, hostile.world.alice.signer, [own]);
     expect(byAlice).toEqual(both('rule_not_sponsor'));
-    // Her lease lists it: so she may, and it is good for nothing that a policy does not give such people by name.
-    const request = hostile.ledger.signRequest(activate, subject, own);
+    expect(await hostile.triesRequest(activate, subject, own)).toEqual(both('rule_connection_foreign'));
+  });
+
+  test('made up and let in by her lease: good for nothing that a policy does not give such people by name', async () => {
+    const person = hostile.ledger.person({ pending: true, by: hostile.eve });
+    const own = newSigner();
+    const op: Operation = { type: 'principal.activate', principal: person.id, key: own.publicKey.jwk };
+    const subject = `principal/${person.id}`;
+    await hostile.publish();
+    const request = hostile.ledger.signRequest(op, subject, own);
     expect(await hostile.write(hostile.ledger.sign({ request }, hostile.eve))).toBe('accepted');
     const agent = hostile.ledger.agent({ id: person.id, signer: own });
     await hostile.publish();
