@@ -1,6 +1,10 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { issueScimToken, type ScimScope } from '@bulla/issuer';
+import type { Signer } from '@bulla/verifier';
 import type { Json, JsonObject } from '@bulla/verifier/envelope';
-import { IssuerWorld, type IssuerWorldOptions, provisioning } from './issuer.ts';
+import { type Operation, signEntry, signRequest } from '@bulla/verifier/log';
+import { IssuerWorld, type IssuerWorldOptions, newKey, provisioning } from './issuer.ts';
 import { rememberWord } from './leaks.ts';
 import { testDomain } from './log.ts';
 
@@ -119,6 +123,63 @@ export class ScimWorld {
     const { token } = await issueScimToken(store, { connection, scopes, notAfter }, this.world.ports);
     rememberWord(token, 'a SCIM token');
     return token;
+  }
+
+  /** What an admin does now, after whatever connections wrote. */
+  async admin(...ops: readonly Operation[]): Promise<void> {
+    const [admin] = this.world.ledger.admins;
+    if (admin === undefined) throw new Error('there is no admin');
+    await this.world.hosted.log.write(admin, () => ({ ops }));
+  }
+
+  /** A second IdP of the same account. @returns a client of it; the issuer is started anew. */
+  async secondConnection(name: string): Promise<ScimWorld> {
+    const { jwk, signer } = newKey();
+    const delegateKeyFile = join(this.world.dir, `${name}.jwk`);
+    writeFileSync(delegateKeyFile, JSON.stringify(jwk), { mode: 0o600 });
+    const [account] = this.world.config.accounts;
+    const config = { name, delegateKeyFile, groups: {}, attributes: {}, welcome: false };
+    Object.assign(account ?? {}, { connections: [...(account?.connections ?? []), config] });
+    const lease = this.world.ledger.lease({
+      operations: provisioning,
+      connection: name,
+      groups: ['engineers'],
+      maxEntriesPerHour: 1000,
+    });
+    await this.adminWith(signer, { type: 'delegate.grant', key: signer.publicKey.jwk, lease });
+    await this.world.restart();
+    return new ScimWorld(this.world, await this.newToken(allScopes, name));
+  }
+
+  /** An admin's entry that a new key signs, too. */
+  async adminWith(key: Signer, op: Operation): Promise<void> {
+    const [admin] = this.world.ledger.admins;
+    if (admin === undefined) throw new Error('there is no admin');
+    const { log } = this.world.hosted;
+    const { account, size: seq, head } = log.world;
+    const time = Math.floor(this.world.ports.now());
+    await log.append(signEntry({ account, seq, prev: head ?? '', time, op }, admin, [key]), []);
+  }
+
+  /** An admin confirms a pending person's key. */
+  async activate(principal: string, key: Signer): Promise<void> {
+    await this.adminWith(key, { type: 'principal.activate', principal, key: key.publicKey.jwk });
+  }
+
+  /** A person registers an agent with a key of its own. @returns its id. */
+  async registerAgent(owner: string, person: Signer, key: Signer): Promise<string> {
+    const { log } = this.world.hosted;
+    const subject = `principal/${owner}` as const;
+    const draft = {
+      account: log.world.account,
+      op: { type: 'agent.register', owner, kind: 'autonomous', key: key.publicKey.jwk } as const,
+      subject,
+      subjectVersion: log.read(subject)?.version ?? 0,
+      notAfter: Math.floor(this.world.ports.now()) + 600,
+    };
+    await log.relay(signRequest(draft, person, [key]));
+    const held = log.read(`key/${key.publicKey.thumbprint}`);
+    return (held?.subject ?? '').slice('agent/'.length);
   }
 
   statusOf(id: unknown): string | undefined {
