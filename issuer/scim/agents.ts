@@ -83,11 +83,9 @@ export class AgentCollection implements Collection {
     const row = await this.#row(id);
     if (row === undefined) throw gone();
     const owner = ownerOf(after);
-    if ((after['kind'] ?? row.kind) !== row.kind || (row.agent !== null && owner !== row.owner)) {
-      throw refuse(
-        'scim_attribute_fixed',
-        '`kind` stays as it is, and so does the `owner` of what was adopted',
-      );
+    const kind = kindOf(after);
+    if (row.agent !== null && (owner !== row.owner || kind !== row.kind)) {
+      throw refuse('scim_attribute_fixed', '`owner` and `kind` of what was adopted stay as they are');
     }
     await this.#requireUser(owner);
     const modified = new Date(this.#account.ports.now() * 1000).toISOString();
@@ -99,6 +97,7 @@ export class AgentCollection implements Collection {
       ...row,
       ...changeable(after),
       owner,
+      kind,
       active: isUnassigned ? null : said,
       modified,
       version: version + 1,

@@ -1,6 +1,5 @@
 import { hash } from 'node:crypto';
 import type { JsonObject } from '@bulla/verifier/envelope';
-import type { PatchOperation } from './patch.ts';
 import type { ResourceType } from './schema.ts';
 import type { Attributes } from './values.ts';
 
@@ -41,8 +40,6 @@ export interface Collection {
   change(id: string, change: Change): Promise<void>;
   remove(id: string): Promise<void>;
 }
-
-export type { PatchOperation };
 
 /** `schemas`, `id`, `meta` around what is kept. The entity tag is made of all that is shown: whatever changes changes it. */
 export function wrap(

@@ -138,7 +138,7 @@ function attributesOf(row: ResourceRow): Attributes {
 }
 
 /** The name of a group as its connection wrote it. */
-export function displayName(row: ResourceRow): string {
+function displayName(row: ResourceRow): string {
   const name = (JSON.parse(row.body) as JsonObject)['displayName'];
   return typeof name === 'string' ? name : row.name;
 }

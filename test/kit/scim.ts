@@ -26,7 +26,7 @@ export const allScopes: readonly ScimScope[] = [
 ];
 
 /** Domains that the connections of {@link startScim} may provision in. */
-export const scimDomains: readonly string[] = [testDomain, 'okta.local', 'test.microsoft.com', 'example.com'];
+const scimDomains: readonly string[] = [testDomain, 'okta.local', 'test.microsoft.com', 'example.com'];
 
 /** What must be text. */
 export function textOf(value: Json | undefined): string {
