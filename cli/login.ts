@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Ports } from '@bulla/verifier';
 import { isJsonObject, type OutsideJwk, parseOutsideJwk, parseOutsideToken } from '@bulla/verifier/envelope';
 import * as oauth from 'oauth4webapi';
@@ -8,7 +9,7 @@ export interface LoginRequest {
   readonly issuer: string;
   /** Our name there: a public native client (RFC 8252), no secret. */
   readonly clientId: string;
-  /** Loopback address that the IdP sends the browser back to. */
+  /** Loopback address that the IdP sends the browser back to: this one or, see {@link ownCallback}, one below it. */
   readonly redirectUri: string;
   /** What the ID token must repeat: it binds the token to a key or a session that only this process has. */
   readonly nonce: string;
@@ -19,6 +20,22 @@ export interface LoginRequest {
 interface LoggedIn {
   readonly idToken: string;
   readonly jwk: OutsideJwk;
+}
+
+/**
+ * Path below the loopback to which an IdP sends people back that does not say in its answers who it is (RFC 9207): one of its own,
+ * registered there, so that a code of one IdP is never taken to another. Whoever chooses the IdP, an issuer in the wrong hands, could else
+ * send people on to theirs with a nonce of its own, be brought the code, and have a log-in for its own key (RFC 9700 section 4.4).
+ *
+ * @param issuer the IdP's issuer identifier, as admins wrote it into the log.
+ */
+export function ownCallback(issuer: string): string {
+  return `/callback/${createHash('sha256').update(issuer).digest('base64url')}`;
+}
+
+/** Whether an answer to a log-in comes in at this path. */
+export function isCallback(path: string): boolean {
+  return path === '/callback' || path.startsWith('/callback/');
 }
 
 /** A log-in under way. */
@@ -45,7 +62,7 @@ const maxKeys = 64;
  * @throws {CliError} `login_unreachable`, `login_refused`.
  */
 export async function startLogin(request: LoginRequest): Promise<Login> {
-  const { ports, clientId, redirectUri, nonce } = request;
+  const { ports, clientId, nonce } = request;
   const issuer = issuerUrl(request.issuer);
   const options = {
     [oauth.customFetch]: (url: string, init: oauth.CustomFetchOptions<string, unknown>) =>
@@ -62,6 +79,7 @@ export async function startLogin(request: LoginRequest): Promise<Login> {
   const server = await asked(async () =>
     oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, options)),
   );
+  const redirectUri = redirectFor(server, request);
   const client: oauth.Client = { client_id: clientId };
   const verifier = oauth.generateRandomCodeVerifier();
   const state = oauth.generateRandomState();
@@ -79,6 +97,9 @@ export async function startLogin(request: LoginRequest): Promise<Login> {
     }),
     finish: (answer) =>
       asked(async () => {
+        if (answer.origin + answer.pathname !== redirectUri) {
+          throw new CliError('login_refused', 'the answer is not that of the IdP that was asked');
+        }
         const parameters = oauth.validateAuthResponse(server, client, answer, state);
         const response = await oauth.authorizationCodeGrantRequest(
           server,
@@ -97,6 +118,13 @@ export async function startLogin(request: LoginRequest): Promise<Login> {
         return { idToken, jwk: await signingKey(server, idToken, ports) };
       }),
   };
+}
+
+/** An IdP that says that it names itself must: `validateAuthResponse` takes no answer without, nor with another name. */
+function redirectFor(server: oauth.AuthorizationServer, { issuer, redirectUri }: LoginRequest): string {
+  return server.authorization_response_iss_parameter_supported === true
+    ? redirectUri
+    : new URL(ownCallback(issuer), redirectUri).href;
 }
 
 /** What travels to the IdP is worth an identity: https, or it stays on this machine. @throws {CliError} `login_refused`. */

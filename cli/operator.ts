@@ -7,7 +7,7 @@ import { failedPage, loggedInPage, loginPage } from './activation/page.ts';
 import { CliError, describeFailure } from './errors.ts';
 import { readPrivateFile, writePrivateFile } from './files.ts';
 import { ask, type Question } from './issuer-client.ts';
-import { type Login, startLogin } from './login.ts';
+import { isCallback, type Login, startLogin } from './login.ts';
 import type { Session } from './session.ts';
 
 /** Where an operator is logged in. The token is the session's secret. */
@@ -134,7 +134,7 @@ async function throughBrowser(
   const page = await serveLoopback(async ({ method, url }) => {
     if (method !== 'GET' || login === undefined) return undefined;
     if (url.pathname === '/') return loginPage(login.url);
-    if (url.pathname !== '/callback') return undefined;
+    if (!isCallback(url.pathname)) return undefined;
     try {
       resolve((await login.finish(url)).idToken);
       return loggedInPage();

@@ -1,7 +1,7 @@
 import type { Signer } from '@bulla/verifier';
 import { type Operation, signRequest } from '@bulla/verifier/log';
 import { CliError, describeFailure } from '../errors.ts';
-import { type Login, startLogin } from '../login.ts';
+import { isCallback, type Login, startLogin } from '../login.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { complete, type Invitation, type Invited } from './invitation.ts';
 import type { PageRequest } from './loopback.ts';
@@ -62,7 +62,7 @@ export class Ceremony {
     try {
       if (step === 'GET /') return welcomePage(invited, this.#asksPassphrase);
       if (step === 'POST /key') return await this.#begin(form);
-      if (step === 'GET /callback') return await this.#finishLogin(url);
+      if (method === 'GET' && isCallback(url.pathname)) return await this.#finishLogin(url);
       return undefined;
     } catch (error) {
       const { code, message } = describeFailure(error);

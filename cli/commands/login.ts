@@ -2,6 +2,7 @@ import { distrustLogin, type LoginTrust, trustLogin } from '../admin.ts';
 import type { BullaCommand, Given } from '../command.ts';
 import { CliError } from '../errors.ts';
 import { discoverKeySet, loadKeySet, pinnedKeys } from '../key-sets.ts';
+import { ownCallback } from '../login.ts';
 import { fields, table } from '../output.ts';
 import { reportEntry } from '../report.ts';
 import type { Session } from '../session.ts';
@@ -59,6 +60,7 @@ async function trust(session: Session, given: Given): Promise<void> {
         ...fields({
           'keys from': published.source,
           'keys left out': published.skipped + published.keys.length - keys.length,
+          'redirects to register': `http://127.0.0.1/callback or, where it sends no \`iss\` (RFC 9207), http://127.0.0.1${ownCallback(issuer)}`,
         }),
         ...keys.map((key) => `  pinned ${key}${before.length > 0 && !before.includes(key) ? ' (new)' : ''}`),
       ],

@@ -49,7 +49,7 @@ export async function startLoginIdp(options: LoginIdpOptions = {}): Promise<Logi
   Object.assign(console, { warn: () => undefined, info: () => undefined });
   const provider = new Provider(
     issuer,
-    settings(options, { ...privateJwk, alg: 'ES256', use: 'sig', kid: 'login' }),
+    settings(issuer, options, { ...privateJwk, alg: 'ES256', use: 'sig', kid: 'login' }),
   );
   Object.assign(console, { warn, info });
   handle = provider.callback();
@@ -66,7 +66,12 @@ export async function startLoginIdp(options: LoginIdpOptions = {}): Promise<Logi
   };
 }
 
-function settings({ clients = ['bulla-people'], claims = {} }: LoginIdpOptions, key: JWK): Configuration {
+function settings(
+  issuer: string,
+  { clients = ['bulla-people'], claims = {} }: LoginIdpOptions,
+  key: JWK,
+): Configuration {
+  const own = createHash('sha256').update(issuer).digest('base64url');
   return {
     jwks: { keys: [key] as never },
     cookies: { keys: [randomBytes(32).toString('base64url')] },
@@ -76,7 +81,7 @@ function settings({ clients = ['bulla-people'], claims = {} }: LoginIdpOptions, 
       token_endpoint_auth_method: 'none',
       grant_types: ['authorization_code'],
       response_types: ['code'],
-      redirect_uris: ['http://127.0.0.1/callback'],
+      redirect_uris: ['http://127.0.0.1/callback', `http://127.0.0.1/callback/${own}`],
       id_token_signed_response_alg: 'ES256',
     })),
     enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
