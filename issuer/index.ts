@@ -19,7 +19,7 @@ export {
 } from './federation/fetch-document.ts';
 export { type InitialisedAccount, initAccount } from './init.ts';
 export { type IssuerPorts, type LogLine, systemIssuerPorts } from './ports.ts';
-export type { Connection, ConnectionConfig, Source } from './provisioning/connection.ts';
+export type { Connection, ConnectionConfig } from './provisioning/connection.ts';
 export { type Erased, eraseFromDatabase, erasePerson } from './provisioning/erase.ts';
 export {
   checkScimToken,
@@ -31,7 +31,7 @@ export {
   scimScopes,
 } from './provisioning/scim-token.ts';
 export { type RunningIssuer, serveIssuer } from './serve.ts';
-export { members, resources } from './store/directory.ts';
+export { addresses, members, resources } from './store/directory.ts';
 export { openLibsqlStore } from './store/libsql.ts';
 export type { AccountStore, Append, Genesis, Store, StoredCheckpoint } from './store/store.ts';
 export {

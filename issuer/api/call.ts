@@ -100,7 +100,6 @@ async function writeOnce(
         const row = { client, request, body: JSON.stringify(body), notAfter: now + keySeconds };
         return [
           ...(key === undefined ? [] : keep({ ...row, key }, known)),
-          ...(entry === null ? [] : (change.rows?.() ?? [])),
           ...api.trail.rows(factsOf(call, change, entry)),
         ];
       },

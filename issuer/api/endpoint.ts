@@ -2,7 +2,6 @@ import type { Operation, Read } from '@bulla/verifier/log';
 import type { z } from 'zod';
 import type { Account } from '../account.ts';
 import { IssuerRefusal } from '../errors.ts';
-import type { RowWrite } from '../store/table.ts';
 import type { ApiClientConfig } from './config.ts';
 import { type CursorScope, readCursor, writeCursor } from './cursor.ts';
 import type { ApiScope } from './scopes.ts';
@@ -49,8 +48,6 @@ export interface PlannedChange {
   readonly dryRun: boolean;
   /** One entry; undefined: it is so already. @throws {IssuerRefusal} `target_unknown`. */
   plan(read: Read): Operation | undefined;
-  /** What the directory notes of it. */
-  rows?(): readonly RowWrite[];
   /** `read`: the state after it. */
   answer(read: Read, made: MadeChange): object;
 }

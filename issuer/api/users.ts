@@ -3,7 +3,6 @@ import { z } from 'zod';
 import type { Account } from '../account.ts';
 import { IssuerRefusal } from '../errors.ts';
 import { resources } from '../store/directory.ts';
-import { changeRows } from '../store/table.ts';
 import {
   type ApiCall,
   type Caller,
@@ -152,13 +151,6 @@ function changeOf({ account, path, query }: ChangeCall): Omit<PlannedChange, 'pl
   return {
     target: `principal/${path.id}`,
     dryRun: query.dry_run,
-    rows: () => [
-      changeRows(
-        resources,
-        { id: path.id },
-        { modified: new Date(account.ports.now() * 1000).toISOString() },
-      ),
-    ],
     answer: (read, { before, ...made }) => ({
       ...made,
       user: requireUser(read, path.id),

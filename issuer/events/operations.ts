@@ -1,10 +1,9 @@
-import { liveDelegate, type Operation, type Read, suspensionSource } from '@bulla/verifier/log';
+import { type Operation, type Read, suspensionSource } from '@bulla/verifier/log';
 import type { EventAction } from './event-types.ts';
 
-/** What acts: a delegate key, at an entry time in Unix seconds. */
+/** What acts: a delegate key, on the state that `read` shows. */
 export interface EventActor {
   readonly read: Read;
-  readonly time: number;
   /** Thumbprint of the stream's delegate key. */
   readonly delegate: string;
 }
@@ -28,7 +27,7 @@ export function operationsFor(
 ): readonly Operation[] {
   const person = actor.read(`principal/${principal}`);
   if (person === undefined || person.status === 'deprovisioned') return [];
-  const own = person.suspensions.includes(sourceOf(actor));
+  const own = person.suspensions.includes(suspensionSource(actor.read, actor.delegate));
   // Sessions end, not keys: whoever holds a key goes on with it, under a new epoch.
   const resume: Operation = { type: 'principal.resume', principal, keys: person.keys };
   switch (action) {
@@ -45,9 +44,4 @@ export function operationsFor(
     default:
       return [];
   }
-}
-
-/** Under which name the log keeps this delegate's suspensions. */
-function sourceOf({ read, time, delegate }: EventActor): string {
-  return suspensionSource(liveDelegate(read, delegate, time)?.lease ?? {}, delegate);
 }

@@ -151,7 +151,7 @@ export class EventStream {
       await log.write(signer, async (read, time) => {
         effect = repeated;
         if ((await store.count(seenEvents, seen)) > 0) return { ops: [] };
-        const actor = { read, time, delegate: signer.publicKey.thumbprint };
+        const actor = { read, delegate: signer.publicKey.thumbprint };
         effect = await this.#effectOf(event, action, actor);
         const { ops, rows } = effect;
         const old = removeRows(seenEvents, { expires: { below: Math.floor(time) - skewSeconds } });

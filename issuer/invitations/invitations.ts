@@ -35,10 +35,8 @@ const claimSeconds = 300;
 const mailsPerTick = 20;
 
 /** Lets whoever a connection provisions be invited, where the connection says so: written together with the person. */
-export const inviteProvisioned: (now: () => number) => OnProvisioned =
-  (now) =>
-  ({ connection, row }) =>
-    connection.config.welcome ? [dueInvitation(row.id, now())] : [];
+export const inviteProvisioned: (now: () => number) => OnProvisioned = (now) => (connection, id) =>
+  connection.config.welcome ? [dueInvitation(id, now())] : [];
 
 /** Replaces the person's invitation: the code of an older mail is void at once. */
 function dueInvitation(principal: string, now: number): RowWrite {

@@ -20,15 +20,12 @@ interface LoginSource {
   readonly from: 'externalId' | 'userName';
 }
 
-/** Who changes people: its name for audits, and the delegate key whose lease says what it may do. */
-export interface Source {
-  /** `connection/<name>`, or what else the configuration calls it. */
-  readonly name: string;
-  readonly signer: Signer;
-}
-
 /** A connection that is ready to write. */
-export interface Connection extends Source {
+export interface Connection {
+  /** `connection/<name>`: as which the log names its suspensions. */
+  readonly name: string;
+  /** Its delegate key, whose lease says what it may do. */
+  readonly signer: Signer;
   readonly config: ConnectionConfig;
 }
 

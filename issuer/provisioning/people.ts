@@ -1,12 +1,12 @@
-import type { Operation, Read } from '@bulla/verifier/log';
+import type { Read } from '@bulla/verifier/log';
 import { IssuerRefusal } from '../errors.ts';
 import type { AccountLog } from '../log/account-log.ts';
 import { type Plan, provisionedBy, type Written } from '../log/plan.ts';
 import type { IssuerPorts } from '../ports.ts';
 import { addresses, type ResourceRow, resources } from '../store/directory.ts';
 import type { AccountStore } from '../store/store.ts';
-import { addRow, changeRows, expectRows, putRow, type RowWrite, removeRows } from '../store/table.ts';
-import type { Connection, Source } from './connection.ts';
+import { addRow, expectRows, putRow, type RowWrite, removeRows } from '../store/table.ts';
+import type { Connection } from './connection.ts';
 import { addressRows, nameKey, type PersonData } from './person.ts';
 import {
   activeOps,
@@ -19,14 +19,7 @@ import {
 } from './person-ops.ts';
 
 /** What is written together with a new person, such as an invitation to send. */
-export type OnProvisioned = (person: ProvisionedPerson) => readonly RowWrite[];
-
-/** A person who was just provisioned. */
-interface ProvisionedPerson {
-  readonly connection: Connection;
-  readonly row: ResourceRow;
-  readonly data: PersonData;
-}
+export type OnProvisioned = (connection: Connection, id: string) => readonly RowWrite[];
 
 export interface PeopleOptions {
   readonly log: AccountLog;
@@ -36,8 +29,8 @@ export interface PeopleOptions {
 }
 
 /**
- * People as connections, the Users API, security events and invitations change them. Each method is one write: entries of the
- * log and rows of the directory together, or nothing. What may be done is decided by the rules of the log alone.
+ * People as their connections change them. Each method is one write: entries of the log and rows of the directory together, or
+ * nothing. What may be done is decided by the rules of the log alone.
  *
  * All methods throw a `Refusal` with the rule that says no, `person_unknown` for a person who is not there or belongs to
  * another connection, and what {@link AccountLog.write} throws.
@@ -71,7 +64,7 @@ export class People {
         rows: (changes) => {
           const id = provisionedBy(changes[0]);
           row = { ...resourceRow(connection, data, ports.now()), id, salt: login?.salt ?? null };
-          const further = onProvisioned?.({ connection, row, data }) ?? [];
+          const further = onProvisioned?.(connection, id) ?? [];
           return [addRow(resources, row), ...addressWrites(id, data), ...further];
         },
       };
@@ -125,49 +118,21 @@ export class People {
     return after;
   }
 
-  /** Suspends, in the name of `source`. Nothing happens where it has suspended them already. */
-  async suspend(source: Source, id: string): Promise<Written> {
-    return this.#change(source, id, (person, read) => activeOps(source, id, person, false, read));
-  }
-
-  /** Ends the suspension that `source` set; others' stay. Nothing happens to a person who is not suspended. */
-  async resume(source: Source, id: string): Promise<Written> {
-    return this.#change(source, id, (person, read) => activeOps(source, id, person, true, read));
-  }
-
-  /**
-   * Suspends and resumes: the epoch rises, what was minted is void and the person's agents fall, the person stays. Nothing
-   * happens to a person whom `source` has suspended.
-   */
-  async endSessions(source: Source, id: string): Promise<Written> {
-    return this.#change(source, id, (person, read) => {
-      const ops = activeOps(source, id, person, false, read);
-      return ops.length === 0 ? [] : [...ops, { type: 'principal.resume', principal: id, keys: person.keys }];
+  /** Ends a person for good; their rows go with them. */
+  async deprovision({ signer }: Connection, id: string): Promise<Written> {
+    return this.#options.log.write(signer, (read) => {
+      personOf(read, id);
+      return { ops: [{ type: 'principal.deprovision', principal: id }] };
     });
   }
 
-  /** Ends a person for good; their rows go with them. */
-  async deprovision(source: Source, id: string): Promise<Written> {
-    return this.#change(source, id, () => [{ type: 'principal.deprovision', principal: id }]);
-  }
-
-  /** A person's row by one property; `connection` undefined: in any of them. Where it fits two people, nobody is meant. */
-  async find(connection: Connection | undefined, by: PersonKey): Promise<ResourceRow | undefined> {
-    const { store } = this.#options;
-    const within = connection === undefined ? {} : { connection: connection.config.name };
-    const where = { ...within, kind: 'User' as const };
-    if ('address' in by) {
-      const found: ResourceRow[] = [];
-      for (const { id } of await store.find(addresses, { address: by.address.toLowerCase() })) {
-        const row = await store.first(resources, { ...where, id });
-        if (row !== undefined) found.push(row);
-      }
-      return found.length === 1 ? found[0] : undefined;
-    }
-    if ('id' in by) return store.first(resources, { ...where, id: by.id });
-    const key = 'userName' in by ? { name: nameKey(by.userName) } : { externalId: by.externalId };
-    const [only, ...others] = await store.find(resources, { ...where, ...key }, { limit: 2 });
-    return others.length > 0 ? undefined : only;
+  /** The row of a person of this connection. */
+  async find(
+    connection: Connection,
+    by: { readonly id: string } | { readonly userName: string },
+  ): Promise<ResourceRow | undefined> {
+    const key = 'id' in by ? by : { name: nameKey(by.userName) };
+    return this.#options.store.first(resources, { ...key, connection: connection.config.name, kind: 'User' });
   }
 
   async #ownRow(connection: Connection, id: string): Promise<ResourceRow> {
@@ -175,30 +140,7 @@ export class People {
     if (row === undefined) throw new IssuerRefusal('person_unknown', 'no such person in this connection');
     return row;
   }
-
-  async #change(
-    source: Source,
-    id: string,
-    ops: (person: Principal, read: Read) => readonly Operation[],
-  ): Promise<Written> {
-    const { log, ports } = this.#options;
-    return log.write(source.signer, (read) => {
-      const planned = ops(personOf(read, id), read);
-      const modified = new Date(ports.now() * 1000).toISOString();
-      return {
-        ops: planned,
-        rows: () => (planned.length === 0 ? [] : [changeRows(resources, { id }, { modified })]),
-      };
-    });
-  }
 }
-
-/** How a person is looked up. */
-export type PersonKey =
-  | { readonly id: string }
-  | { readonly userName: string }
-  | { readonly externalId: string }
-  | { readonly address: string };
 
 function personOf(read: Read, id: string): Principal {
   const person = read(`principal/${id}`);

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { Refusal, type Signer } from '@bulla/verifier';
+import { Refusal } from '@bulla/verifier';
 import { canonicalJson } from '@bulla/verifier/envelope';
 import {
   type Operation,
@@ -10,7 +10,7 @@ import {
 } from '@bulla/verifier/log';
 import { IssuerRefusal } from '../errors.ts';
 import type { IssuerPorts } from '../ports.ts';
-import type { Connection, Source } from './connection.ts';
+import type { Connection } from './connection.ts';
 import { domainOf, loggedAttributes, type PersonData } from './person.ts';
 
 /** A person's record in the log. */
@@ -87,24 +87,18 @@ export function updateOps(
   return isSame ? [] : [{ type: 'principal.update', principal: id, attributes, ...moved }];
 }
 
-/** As `active` says, if this source's own suspension is not so already. Ending others' is for the log to refuse. */
+/** As `active` says, if this connection's own suspension is not so already. Ending others' is for the log to refuse. */
 export function activeOps(
-  { signer }: Source,
+  { signer }: Connection,
   id: string,
   person: Principal,
   active: boolean | undefined,
   read: Read,
 ): readonly Operation[] {
-  const isHeld = person.suspensions.includes(suspensionBy(signer, read));
+  const isHeld = person.suspensions.includes(suspensionSource(read, signer.publicKey.thumbprint));
   if (active === false && !isHeld) return [suspension(id)];
   if (active !== true || person.status !== 'suspended') return [];
   return [{ type: 'principal.resume', principal: id, keys: person.keys }];
-}
-
-/** How the log names this delegate's suspensions. */
-function suspensionBy({ publicKey }: Signer, read: Read): string {
-  const key = publicKey.thumbprint;
-  return suspensionSource(read(`delegate/${key}`)?.lease ?? {}, key);
 }
 
 /** Suspends in the name of whoever signs. */

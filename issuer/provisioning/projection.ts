@@ -19,9 +19,10 @@ const shown: ReadonlySet<string> = new Set([
  */
 export async function projectDirectory(changes: readonly Change[], rows: Rows): Promise<readonly RowWrite[]> {
   const writes: RowWrite[] = [...(await projectAgents(changes, rows))];
-  for (const { op } of changes) {
+  for (const { op, time } of changes) {
     if (op.type === 'principal.deprovision') writes.push(...personRemoval(op.principal));
-    if (shown.has(op.type) && 'principal' in op) writes.push(...(await nextVersion(rows, op.principal)));
+    if (shown.has(op.type) && 'principal' in op)
+      writes.push(...(await nextVersion(rows, op.principal, time)));
     if ((op.type === 'member.add' || op.type === 'member.remove') && op.member.startsWith('principal/')) {
       const member = op.member.slice('principal/'.length);
       for (const group of await groupsFor(rows, op.group, member)) {
@@ -44,9 +45,13 @@ export function personRemoval(id: string): readonly RowWrite[] {
   ];
 }
 
-async function nextVersion(rows: Rows, id: string): Promise<readonly RowWrite[]> {
+async function nextVersion(rows: Rows, id: string, time: number): Promise<readonly RowWrite[]> {
   const row = await rows.first(resources, { id, kind: 'User' });
-  return row === undefined ? [] : [changeRows(resources, { id }, { version: row.version + 1 })];
+  if (row === undefined) return [];
+  const at = new Date(time * 1000).toISOString();
+  // Entries are timed to the second, rows to the millisecond.
+  const modified = at > row.modified ? at : row.modified;
+  return [changeRows(resources, { id }, { version: row.version + 1, modified })];
 }
 
 async function groupsFor(rows: Rows, group: string, principal: string): Promise<readonly ResourceRow[]> {

@@ -168,8 +168,6 @@ function applyExtension(
 function setWhole(attribute: Attribute, home: Members, op: 'add' | 'replace', value: Json): void {
   const { name } = attribute;
   const before = home[name];
-  // A password is taken, and forgotten.
-  if (attribute.returned === 'never') return;
   const read = readValue(attribute, value);
   if (read === undefined) {
     if (op === 'replace') Reflect.deleteProperty(home, name);

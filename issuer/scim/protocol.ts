@@ -167,7 +167,7 @@ async function changed(
       return;
     } catch (error) {
       const isRace = error instanceof IssuerRefusal && error.code === 'version_moved';
-      if (!isRace || request.ifMatch !== undefined || attempt === maxAttempts) throw error;
+      if (!isRace || attempt === maxAttempts) throw error;
     }
   }
 }

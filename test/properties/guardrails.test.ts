@@ -76,7 +76,7 @@ class Stage {
 
   #check(lease: Lease, jkt: string, key: string, before: unknown, after: unknown): void {
     const [kind = '', id = ''] = key.split('/');
-    const source = suspensionSource(lease, jkt);
+    const source = suspensionSource(this.ledger.read, jkt);
     const reduced = this.reduced.get(source) ?? new Set();
     this.reduced.set(source, reduced);
     if (before === undefined) {

@@ -304,7 +304,7 @@ describe('beside the routes', () => {
     expect(alpha.person).not.toBe(beta.person);
     const { okta, hosted } = beta.world;
     expect(await hosted.people.find(okta, { id: alpha.person })).toBeUndefined();
-    expect((await hosted.people.find(okta, { externalId: 'carol' }))?.id).toBe(beta.person);
+    expect((await hosted.people.find(okta, { id: beta.person }))?.externalId).toBe('carol');
   });
 
   test('an envelope is exchanged, and an assertion taken, by its own account alone', async () => {

@@ -1,7 +1,7 @@
 import { Refusal } from '../../errors.ts';
 import type { Lease } from '../operations.ts';
 import type { Actor } from '../proposal.ts';
-import type { Rank } from '../records.ts';
+import type { Rank, Read } from '../records.ts';
 
 /** The part of a person's or agent's record that says whose suspensions hold. */
 export interface Suspended {
@@ -15,12 +15,16 @@ export interface Suspended {
  *
  * @param key thumbprint.
  */
-export function suspensionSource(lease: Pick<Lease, 'connection'>, key: string): string {
-  return lease.connection === undefined ? `delegate/${key}` : `connection/${lease.connection}`;
+export function suspensionSource(read: Read, key: string): string {
+  return sourceUnder(read(`delegate/${key}`)?.lease, key);
+}
+
+function sourceUnder(lease: Lease | undefined, key: string): string {
+  return lease?.connection === undefined ? `delegate/${key}` : `connection/${lease.connection}`;
 }
 
 function sourceOf(actor: Actor): string {
-  return actor.rank === 'delegate' ? suspensionSource(actor.lease, actor.key) : actor.rank;
+  return actor.rank === 'delegate' ? sourceUnder(actor.lease, actor.key) : actor.rank;
 }
 
 /** With the actor's suspension. @throws {Refusal} `rule_status` where it holds already. */
