@@ -75,14 +75,18 @@ describe('each guardrail is a SCIM error that says which rule', () => {
     expect(scim.world.hosted.log.read(`principal/${id}`)?.suspensions).toEqual(['admin']);
   });
 
-  test('whoever both suspended stays suspended until both end it', async () => {
+  test('whoever both suspended, SCIM resumes not even from its own suspension, and an admin from both', async () => {
     scim = await startScim();
     const { id } = await scim.user('ann');
     await scim.admin({ type: 'principal.suspend', principal: id });
-    expect((await scim.patch(`/Users/${id}`, { op: 'replace', path: 'active', value: false })).status).toBe(
-      200,
-    );
-    expect(scim.world.hosted.log.read(`principal/${id}`)?.suspensions).toEqual(['admin', 'connection/okta']);
+    const say = (value: boolean) => scim.patch(`/Users/${id}`, { op: 'replace', path: 'active', value });
+    const suspensions = () => scim.world.hosted.log.read(`principal/${id}`)?.suspensions;
+    expect((await say(false)).status).toBe(200);
+    expect(suspensions()).toEqual(['admin', 'connection/okta']);
+    expect(refusal(await say(true))).toEqual([403, 'rule_rank_too_low']);
+    expect(suspensions()).toEqual(['admin', 'connection/okta']);
+    await scim.admin({ type: 'principal.resume', principal: id, keys: [] });
+    expect(scim.statusOf(id)).toBe('pending');
   });
 
   test('a lease that does not list an operation', async () => {

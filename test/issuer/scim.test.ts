@@ -257,6 +257,28 @@ describe('versions', () => {
   });
 });
 
+describe('a PATCH', () => {
+  test('does not take away what a resource must have', async () => {
+    const { id } = await scim.user('dan');
+    const answered = await scim.patch(`/Users/${id}`, { op: 'remove', path: 'userName' });
+    expect(refusal(answered)).toEqual([400, 'mutability', 'scim_attribute_fixed']);
+  });
+
+  test('that makes one address the primary one makes the other none', async () => {
+    const emails = [
+      { type: 'work', value: 'dan@corp.example', primary: true },
+      { type: 'home', value: 'dan@home.example' },
+    ];
+    const { id } = await scim.user('dan', { emails });
+    const path = 'emails[type eq "home"].primary';
+    const { body } = await scim.patch(`/Users/${id}`, { op: 'replace', path, value: true });
+    expect(body['emails']).toEqual([
+      { type: 'work', value: 'dan@corp.example', primary: false },
+      { type: 'home', value: 'dan@home.example', primary: true },
+    ]);
+  });
+});
+
 describe('leaving and coming back', () => {
   test('active: false suspends, true resumes; DELETE ends for good, and the name is free again', async () => {
     const { id } = await scim.user('ann');
