@@ -56,7 +56,14 @@ class ScimStage {
         const file = keyFile(connection, jwk);
         return {
           connections: [
-            { name: connection, delegateKeyFile: file, groups: {}, attributes: {}, welcome: false },
+            {
+              name: connection,
+              delegateKeyFile: file,
+              groups: {},
+              attributes: {},
+              welcome: false,
+              perMinute: 60_000,
+            },
           ],
         };
       },

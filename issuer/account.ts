@@ -62,7 +62,7 @@ export async function openAccount(
   ports: IssuerPorts,
 ): Promise<Account> {
   const keys = loadKeys(config);
-  const connections = loadConnections(config.connections);
+  const connections = loadConnections(config.connections, ports.now);
   const accountStore = await openStored(store, config.account);
   const engine = createEngine();
   const log = await AccountLog.open({

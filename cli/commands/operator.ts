@@ -61,9 +61,12 @@ function registerTokens(operator: BullaCommand): void {
     .command('token')
     .description('Bearer tokens of the connections over which IdPs provision.')
     .example('bulla operator token list');
-  withToken(token.command('list').description('List them.').example('bulla operator token list')).run(
-    listTokens,
-  );
+  withToken(
+    token
+      .command('list')
+      .description('List the tokens of connections, without the tokens.')
+      .example('bulla operator token list'),
+  ).run(listTokens);
   withToken(
     token
       .command('new')

@@ -69,12 +69,14 @@ const received = 'security_event.received';
 /** One transmitter's stream of security events: docs/spec/events.md. */
 export class EventStream {
   readonly config: EventStreamConfig;
+  readonly signer: Signer;
   /** Charged for each SET that is pushed. */
   readonly charge: RateLimit;
   readonly #options: EventStreamOptions;
 
   constructor(options: EventStreamOptions) {
     this.config = options.config;
+    this.signer = options.signer;
     this.charge = createRateLimit(options.config.perMinute, options.ports.now);
     this.#options = options;
   }

@@ -5,7 +5,7 @@ import { createDocumentFetch } from '../federation/fetch-document.ts';
 import { KeySource } from '../federation/key-source.ts';
 import type { AccountLog } from '../log/account-log.ts';
 import type { IssuerPorts } from '../ports.ts';
-import type { Connection } from '../provisioning/connection.ts';
+import type { Connection, Source } from '../provisioning/connection.ts';
 import { loadSecret, loadSigner } from '../secrets.ts';
 import type { AccountStore } from '../store/store.ts';
 import { EventPoller } from './poll.ts';
@@ -54,6 +54,14 @@ export class EventStreams {
       const line: IssuerPorts['log'] = (each) => ports.log({ ...each, account: log.account });
       return [new EventPoller({ stream, config: delivery.poll, reach, fetchDocument, log: line })];
     });
+  }
+
+  /** Whose leases the streams act under. */
+  get sources(): readonly Source[] {
+    return [...this.#streams.values()].map(({ config, signer }) => ({
+      name: `events/${config.name}`,
+      signer,
+    }));
   }
 
   get(name: string): EventStream | undefined {

@@ -2,7 +2,7 @@ import { hash, timingSafeEqual } from 'node:crypto';
 import type { Read } from '@bulla/verifier/log';
 import type { AccountConfig } from '../config.ts';
 import { IssuerRefusal } from '../errors.ts';
-import { readers } from '../store/invitations.ts';
+import { type ReaderRow, readers } from '../store/invitations.ts';
 import type { Rows } from '../store/table.ts';
 
 const bearer = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/iu;
@@ -38,13 +38,29 @@ export function createReaderCheck(
   return async (authorization) => {
     const token = bearerOf(authorization);
     if (token !== undefined && isKnownToken(tokens, token)) return () => true;
-    const row =
-      token === undefined
-        ? undefined
-        : await rows.first(readers, { sha256: hash('sha256', token, 'base64url') });
-    const mayRead = (): boolean =>
-      row !== undefined && read(`principal/${row.principal}`)?.status === 'active';
+    const row = await findReader(rows, token);
+    const mayRead = (): boolean => isInForce(read, row);
     if (!mayRead()) throw new IssuerRefusal('read_token_wrong', 'read token is missing or unknown');
     return mayRead;
   };
+}
+
+/** The active person whose personal read token this is; undefined for any other token. */
+export async function personOfToken(
+  rows: Rows,
+  read: Read,
+  authorization: string | undefined,
+): Promise<string | undefined> {
+  const row = await findReader(rows, bearerOf(authorization));
+  return isInForce(read, row) ? row?.principal : undefined;
+}
+
+async function findReader(rows: Rows, token: string | undefined): Promise<ReaderRow | undefined> {
+  return token === undefined
+    ? undefined
+    : rows.first(readers, { sha256: hash('sha256', token, 'base64url') });
+}
+
+function isInForce(read: Read, row: ReaderRow | undefined): boolean {
+  return row !== undefined && read(`principal/${row.principal}`)?.status === 'active';
 }

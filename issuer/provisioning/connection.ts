@@ -1,6 +1,7 @@
 import type { Signer } from '@bulla/verifier';
 import { z } from 'zod';
 import { ConfigError } from '../errors.ts';
+import { createRateLimit, type RateLimit } from '../http/rate.ts';
 import { loadSigner } from '../secrets.ts';
 
 /** One IdP that provisions over SCIM, as the configuration has it; what each member does is said in its schema below. */
@@ -12,6 +13,7 @@ export interface ConnectionConfig {
   readonly login?: LoginSource | undefined;
   readonly defaultDomain?: string | undefined;
   readonly welcome: boolean;
+  readonly perMinute: number;
 }
 
 /** Which log-in confirms a person: of IdP `trust` (`login.trust` in the log), naming them as `from` of their resource does. */
@@ -27,6 +29,8 @@ export interface Connection {
   /** Its delegate key, whose lease says what it may do. */
   readonly signer: Signer;
   readonly config: ConnectionConfig;
+  /** Of requests, whatever they ask; by what a caller wants told apart. */
+  readonly limit: RateLimit;
 }
 
 const groupName = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/u);
@@ -47,6 +51,7 @@ export const connectionSchema: z.ZodType<ConnectionConfig> = z.strictObject({
     .regex(/^[a-z0-9-]+(?:\.[a-z0-9-]+)+$/u)
     .optional(),
   welcome: z.boolean().default(true),
+  perMinute: z.int().min(1).default(60_000),
 });
 
 /**
@@ -55,7 +60,10 @@ export const connectionSchema: z.ZodType<ConnectionConfig> = z.strictObject({
  * @returns by name.
  * @throws {ConfigError} for a name that is there twice, a key that cannot be read or that two connections share.
  */
-export function loadConnections(configs: readonly ConnectionConfig[]): ReadonlyMap<string, Connection> {
+export function loadConnections(
+  configs: readonly ConnectionConfig[],
+  now: () => number,
+): ReadonlyMap<string, Connection> {
   const connections = new Map<string, Connection>();
   const keys = new Set<string>();
   for (const config of configs) {
@@ -70,7 +78,8 @@ export function loadConnections(configs: readonly ConnectionConfig[]): ReadonlyM
     }
     if (connections.has(config.name)) throw new ConfigError('`connections`: a name is listed twice');
     keys.add(signer.publicKey.thumbprint);
-    connections.set(config.name, { name: `connection/${config.name}`, signer, config });
+    const limit = createRateLimit(config.perMinute, now);
+    connections.set(config.name, { name: `connection/${config.name}`, signer, config, limit });
   }
   return connections;
 }

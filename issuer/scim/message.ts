@@ -23,6 +23,8 @@ export interface ScimAnswer {
   readonly version?: string | undefined;
   /** Code of the refusal, if it is one. */
   readonly code?: string | undefined;
+  /** Of a refusal that waiting helps against. */
+  readonly retryAfterSeconds?: number | undefined;
 }
 
 /**
@@ -31,13 +33,14 @@ export interface ScimAnswer {
  * Nothing that was sent is quoted.
  */
 export function errorAnswer(error: unknown): ScimAnswer {
-  const { code, status: declared, detail, meaning } = problemOf(error);
+  const { code, status: declared, detail, meaning, details } = problemOf(error);
   const status = code.startsWith('rule_') ? ruleStatus(declared) : declared;
   const scimType = scimTypeOf(code);
   const said = status >= 500 && !(error instanceof IssuerRefusal) ? meaning : detail;
   return {
     status,
     code,
+    ...(status === 429 && { retryAfterSeconds: Number(details['retryAfterSeconds'] ?? ruleRetrySeconds) }),
     body: {
       schemas: ['urn:ietf:params:scim:api:messages:2.0:Error'],
       status: String(status),
@@ -46,6 +49,9 @@ export function errorAnswer(error: unknown): ScimAnswer {
     },
   };
 }
+
+/** How soon a cap of a lease may let another entry through is not worked out. */
+const ruleRetrySeconds = 60;
 
 /** The table of the log answers admins' tools; a client of SCIM is told that it may not, or not yet. */
 function ruleStatus(declared: number): number {

@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject } from '@bulla/verifier/envelope';
 import { IssuerRefusal } from '../errors.ts';
-import type { ScimScope, ScimToken } from '../provisioning/scim-token.ts';
+import type { ScimScope } from '../provisioning/scim-token.ts';
 import { runBulk } from './bulk.ts';
 import type { Change, Collection } from './collection.ts';
 import { discover, splitPath } from './discovery.ts';
@@ -15,9 +15,9 @@ import { type Attributes, readResource } from './values.ts';
 /** How often a change is tried anew where somebody else was faster, and the client named no version. */
 const maxAttempts = 4;
 
-/** What a token lets its holder reach. */
+/** What a caller may reach. */
 export interface Access {
-  readonly token: ScimToken;
+  readonly scopes: readonly ScimScope[];
   readonly collections: readonly Collection[];
   /** URL of the service: `https://…/a/<account>/scim/v2`. */
   readonly base: string;
@@ -62,10 +62,9 @@ function requireMethod(method: string, taken: readonly string[]): void {
   if (!taken.includes(method)) throw new IssuerRefusal('method_refused', `only ${taken.join(', ')} is taken`);
 }
 
-function requireScope({ token }: Access, { scope }: Collection, right: 'read' | 'write'): void {
+function requireScope({ scopes }: Access, { scope }: Collection, right: 'read' | 'write'): void {
   const wanted: ScimScope = `${scope}:${right}`;
-  if (!token.scopes.includes(wanted))
-    throw refuse('scim_scope_missing', `token lacks the scope \`${wanted}\``);
+  if (!scopes.includes(wanted)) throw refuse('scim_scope_missing', `token lacks the scope \`${wanted}\``);
 }
 
 function bodyOf({ body }: ScimRequest): JsonObject {
@@ -96,7 +95,7 @@ async function answerCollection(
 }
 
 async function searchAll(access: Access, body: JsonObject): Promise<JsonObject> {
-  const readable = access.collections.filter(({ scope }) => access.token.scopes.includes(`${scope}:read`));
+  const readable = access.collections.filter(({ scope }) => access.scopes.includes(`${scope}:read`));
   if (readable.length === 0) throw refuse('scim_scope_missing', 'token may read nothing');
   return listedTogether(readable, body);
 }

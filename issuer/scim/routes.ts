@@ -4,12 +4,14 @@ import type { ContentfulStatusCode, StatusCode } from 'hono/utils/http-status';
 import type { Account } from '../account.ts';
 import { IssuerRefusal } from '../errors.ts';
 import { readBody } from '../http/body.ts';
+import { personOfToken } from '../http/read-token.ts';
 import type { FindAccount } from '../oauth/routes.ts';
 import { checkScimToken } from '../provisioning/scim-token.ts';
 import { AgentCollection } from './agents.ts';
 import { bulkLimits } from './bulk.ts';
 import { isDiscovery } from './discovery.ts';
 import { GroupCollection } from './groups.ts';
+import { answerMe } from './me.ts';
 import { errorAnswer, type ScimAnswer, type ScimRequest } from './message.ts';
 import { type Access, answer } from './protocol.ts';
 import { refuse } from './refuse.ts';
@@ -34,6 +36,8 @@ export function addScimRoutes(app: Hono, find: FindAccount): void {
     c.header('Cache-Control', 'no-store');
     try {
       const account = find(c);
+      const me = await findMe(account, c);
+      if (me !== undefined) return send(c, await answerMe(account, me, await readRequest(c, account)));
       const access = await authenticate(account, c);
       return send(c, await answer(access, await readRequest(c, account)));
     } catch (error) {
@@ -47,11 +51,20 @@ async function authenticate(account: Account, c: Context): Promise<Access> {
   const connection = account.connections.get(token.connection);
   // A token outlives the configuration of its connection, but does not open anything then.
   if (connection === undefined) throw new IssuerRefusal('scim_token_wrong', 'connection is not configured');
+  connection.limit('');
   const base = `${account.endpoints.issuer}/scim/v2`;
   const collections = [Users, GroupCollection, AgentCollection].map(
     (Of) => new Of(account, connection, base),
   );
-  return { token, collections, base };
+  return { scopes: token.scopes, collections, base };
+}
+
+/** Who asks about themselves with their personal read token; undefined: nobody, or somebody else's path. */
+async function findMe(account: Account, c: Context): Promise<string | undefined> {
+  if (!c.req.path.endsWith('/scim/v2/Me')) return undefined;
+  const principal = await personOfToken(account.store, account.log.read, c.req.header('authorization'));
+  if (principal !== undefined) account.limitClient(principal);
+  return principal;
 }
 
 async function readRequest(c: Context, account: Account): Promise<ScimRequest> {
@@ -99,7 +112,7 @@ function send(c: Context, { status, body, location, version }: ScimAnswer): Resp
 function refused(c: Context, error: unknown, find: FindAccount): Response {
   const said = errorAnswer(error);
   if (said.status === 401) c.header('WWW-Authenticate', 'Bearer');
-  if (said.status === 429) c.header('Retry-After', '60');
+  if (said.retryAfterSeconds !== undefined) c.header('Retry-After', String(said.retryAfterSeconds));
   // The name of an unforeseen error, never its message: that could hold what was sent.
   if (said.status >= 500 && !(error instanceof IssuerRefusal)) {
     const name = error instanceof Error ? error.name : 'unknown';

@@ -138,7 +138,7 @@ export class ScimWorld {
     const delegateKeyFile = join(this.world.dir, `${name}.jwk`);
     writeFileSync(delegateKeyFile, JSON.stringify(jwk), { mode: 0o600 });
     const [account] = this.world.config.accounts;
-    const config = { name, delegateKeyFile, groups: {}, attributes: {}, welcome: false };
+    const config = { name, delegateKeyFile, groups: {}, attributes: {}, welcome: false, perMinute: 60_000 };
     Object.assign(account ?? {}, { connections: [...(account?.connections ?? []), config] });
     const lease = this.world.ledger.lease({
       operations: provisioning,

@@ -110,7 +110,7 @@ describe('where approvals would help', () => {
 test('every code that a guarded request is refused with says what can be done; the few without a step are named', () => {
   const silent = Object.keys(codes).filter((code) => nextStep(code as keyof typeof codes) === undefined);
   const ofLog =
-    /^(?:rule|entry|note|log|lock|follower|stop|checkpoint|inclusion|consistency|tile|genesis|state)_|^policy_document_/u;
+    /^(?:rule|entry|note|log|lock|follower|stop|checkpoint|inclusion|consistency|tile|genesis|state|key_answer)_|^policy_document_/u;
   expect(silent.filter((code) => !ofLog.test(code)).sort()).toEqual([
     'case_invalid',
     'policy_denied',
