@@ -1,4 +1,4 @@
-import { IssuerRefusal, members, resources } from '@bulla/issuer';
+import { createIssuer, IssuerRefusal, members, resources } from '@bulla/issuer';
 import { Refusal } from '@bulla/verifier';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { IssuerWorld } from '../kit/issuer.ts';
@@ -111,6 +111,39 @@ test('a group that is removed takes its members out of the group of the log', as
   expect(logged(bob)).toEqual([]);
   expect(await store.count(members, {})).toBe(0);
   expect(await codeOf(groups.remove(world.okta, row.id))).toBe('group_unknown');
+});
+
+test('a group that is removed is in no other group any more', async () => {
+  const { groups } = world.hosted;
+  const inner = await groups.create(world.okta, named('Inner'));
+  const outer = await groups.create(world.okta, named('Canteen'), [bob, inner.id]);
+  await groups.remove(world.okta, inner.id);
+  expect(await groups.membersOf(outer.id)).toEqual([bob]);
+});
+
+test('of two issuers of one database that change one version, one is told that it moved', async () => {
+  const second = await createIssuer(world.config, world.ports);
+  try {
+    const other = second.accounts.get(world.ledger.account);
+    if (other === undefined) throw new Error('account is not hosted');
+    const both = [world.hosted, other];
+    const row = await world.hosted.groups.create(world.okta, named('Canteen'));
+    const bobs = { userName: 'bob@corp.example', externalId: null, body: { userName: 'bob@corp.example' } };
+    const codes = await Promise.all([
+      ...both.map(({ groups }, index) =>
+        codeOf(groups.update(world.okta, row.id, { ...named('Canteen'), externalId: `e${index}` }, {}, 1)),
+      ),
+      ...both.map(({ people }, index) =>
+        codeOf(people.update(world.okta, bob, { ...bobs, externalId: `e${index}` }, 1)),
+      ),
+    ]);
+    expect([codes.slice(0, 2).toSorted(), codes.slice(2).toSorted()]).toEqual([
+      ['accepted', 'version_moved'],
+      ['accepted', 'version_moved'],
+    ]);
+  } finally {
+    await second.close();
+  }
 });
 
 test('a new group that stands for one of the log shows the people of the connection who are in it', async () => {

@@ -116,8 +116,21 @@ describe('who may recover a key', () => {
     expect(world.ledger.read(`principal/${world.alice.id}`)?.recovery?.key).toBe(thumbprint(world.spare));
     const next = newSigner();
     expect(set(world, { key: next.publicKey.jwk }, [next])).toBe('accepted');
+    expect(world.ledger.read(`key/${thumbprint(world.spare)}`)?.status).toBe('revoked');
     expect(recover(world, [world.spare])).toBe(notLive);
     expect(recover(world, [next])).toBe('accepted');
+  });
+
+  test("is forgotten, with its key, once somebody better confirms who stood on a delegate's word", () => {
+    const { carol, eve, ledger } = createWorld();
+    const [key, spare, real] = [newSigner(), newSigner(), newSigner()];
+    const subject = { type: 'principal.activate', principal: carol.id } as const;
+    const op: Operation = { ...subject, key: key.publicKey.jwk, recovery: spare.publicKey.jwk };
+    ledger.ask(op, `principal/${carol.id}`, key, { relay: eve, cosigners: [spare] });
+    expect(ledger.read(`principal/${carol.id}`)?.recovery?.key).toBe(thumbprint(spare));
+    ledger.do({ ...subject, key: real.publicKey.jwk }, [real]);
+    expect(ledger.read(`principal/${carol.id}`)?.recovery).toBeNull();
+    expect(ledger.read(`key/${thumbprint(spare)}`)?.status).toBe('revoked');
   });
 });
 
@@ -138,6 +151,12 @@ describe('recovery by the recovery key', () => {
     expect(ledger.read(`key/${thumbprint(spare)}`)?.status).toBe('revoked');
     expect(ledger.read(`agent/${robot.id}`)?.ownerEpoch).toBe(1);
     expect(recover(world, [spare])).toBe(notLive);
+  });
+
+  test('lets nobody else recover where no people are named', () => {
+    const world = withKey();
+    expect(recover(world, [world.bob.signer])).toBe(unmet);
+    expect(recover(world, [world.alice.signer])).toBe(unmet);
   });
 
   test("is for its own person's key alone", () => {
