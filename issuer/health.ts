@@ -1,6 +1,6 @@
 import { liveDelegate } from '@bulla/verifier/log';
 import type { Account } from './account.ts';
-import type { Source } from './provisioning/connection.ts';
+import type { Connection } from './provisioning/connection.ts';
 
 /** Leases last a day by default: an hour is time to find out why they are not renewed. */
 const delegateNoticeSeconds = 3600;
@@ -15,6 +15,8 @@ interface AccountHealth {
   /** Leases of connections, Users API and event streams: without one, nobody is provisioned or suspended that way. */
   readonly delegates: readonly DelegateHealth[];
 }
+
+type Delegate = Pick<Connection, 'name' | 'signer'>;
 
 interface DelegateHealth {
   /** `connection/<name>`, `events/<stream>` or `users-api`. */
@@ -64,13 +66,13 @@ async function checkAccount(account: Account, maxAgeSeconds: number): Promise<Ac
   };
 }
 
-function delegatesOf({ connections, usersApi, events }: Account): readonly Source[] {
+function delegatesOf({ connections, usersApi, events }: Account): readonly Delegate[] {
   const api = usersApi === undefined ? [] : [{ name: 'users-api', signer: usersApi.signer }];
   return [...connections.values(), ...api, ...events.sources];
 }
 
 /** Says it well before, and does not fail the whole issuer for it: minting goes on. */
-function checkDelegate({ log, ports }: Account, { name, signer }: Source): DelegateHealth {
+function checkDelegate({ log, ports }: Account, { name, signer }: Delegate): DelegateHealth {
   const now = ports.now();
   const lease = liveDelegate(log.read, signer.publicKey.thumbprint, now)?.lease;
   if (lease === undefined) return { name, state: 'lease_missing', leaseSecondsLeft: null };

@@ -5,7 +5,7 @@ import { createDocumentFetch } from '../federation/fetch-document.ts';
 import { KeySource } from '../federation/key-source.ts';
 import type { AccountLog } from '../log/account-log.ts';
 import type { IssuerPorts } from '../ports.ts';
-import type { Connection, Source } from '../provisioning/connection.ts';
+import type { Connection } from '../provisioning/connection.ts';
 import { loadSecret, loadSigner } from '../secrets.ts';
 import type { AccountStore } from '../store/store.ts';
 import { EventPoller } from './poll.ts';
@@ -57,7 +57,7 @@ export class EventStreams {
   }
 
   /** Whose leases the streams act under. */
-  get sources(): readonly Source[] {
+  get sources(): readonly Pick<Connection, 'name' | 'signer'>[] {
     return [...this.#streams.values()].map(({ config, signer }) => ({
       name: `events/${config.name}`,
       signer,

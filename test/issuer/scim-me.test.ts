@@ -24,7 +24,7 @@ async function confirmed(name: string): Promise<{ readonly id: string; readonly 
 }
 
 const codeOf = ({ body }: Awaited<ReturnType<ScimWorld['call']>>): unknown =>
-  String(body['detail']).split(':')[0];
+  typeof body['detail'] === 'string' ? body['detail'].split(':')[0] : undefined;
 
 describe('/Me of a person', () => {
   test('is the User that their connection keeps, at its own place', async () => {
@@ -51,7 +51,9 @@ describe('/Me of a person', () => {
 
   test('is gone with their standing', async () => {
     const { id, scim } = await confirmed('bob');
-    await invited.world.hosted.people.suspend(invited.world.okta, id);
+    const okta = new ScimWorld(invited.world, '');
+    okta.token = await okta.newToken();
+    await okta.patch(`/Users/${id}`, { op: 'replace', path: 'active', value: false });
     const answer = await scim.call('GET', '/Me');
     expect([answer.status, codeOf(answer)]).toEqual([401, 'scim_token_wrong']);
   });
