@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { createSigner, type PrivateJwk, type Signer } from '@bulla/verifier';
 import { ConfigError } from './errors.ts';
@@ -27,6 +28,11 @@ export function loadSecret(field: string, file: string): string {
   if (!/^[\x21-\x7e]{1,4096}$/u.test(text))
     throw new ConfigError(`\`${field}\`: \`${file}\` does not hold one token`);
   return text;
+}
+
+/** base64url SHA-256 of a token, secret or code: all that is kept of it. */
+export function secretHash(secret: string): string {
+  return hash('sha256', secret, 'base64url');
 }
 
 function readPrivateFile(field: string, file: string): string {

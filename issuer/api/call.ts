@@ -3,6 +3,7 @@ import type { Change, Operation, Read, Records } from '@bulla/verifier/log';
 import type { Account } from '../account.ts';
 import { IssuerRefusal } from '../errors.ts';
 import type { Plan } from '../log/plan.ts';
+import { secretHash } from '../secrets.ts';
 import { addRow, type RowWrite, removeRows } from '../store/table.ts';
 import { type ApiCallRow, apiCalls } from '../store/users-api.ts';
 import type { Caller, ChangeEndpoint, PlannedChange, RawCall, ReadEndpoint } from './endpoint.ts';
@@ -141,7 +142,7 @@ function readKey(key: string | undefined): string | undefined {
       '`Idempotency-Key` is not 1 to 128 visible characters',
     );
   }
-  return hash('sha256', key, 'base64url');
+  return secretHash(key);
 }
 
 function requestDigest({ endpoint, raw }: Call<ChangeEndpoint>): string {

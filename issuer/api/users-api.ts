@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
 import type { Signer } from '@bulla/verifier';
 import { encodeBase64url } from '@bulla/verifier/envelope';
 import { IssuerRefusal } from '../errors.ts';
 import { type Allowance, createRateLimit } from '../http/rate.ts';
+import { bearerOf } from '../http/read-token.ts';
 import type { IssuerPorts } from '../ports.ts';
-import { loadSigner } from '../secrets.ts';
+import { loadSigner, secretHash } from '../secrets.ts';
 import type { AccountStore } from '../store/store.ts';
 import { addRow } from '../store/table.ts';
 import { type ApiTokenRow, apiTokens } from '../store/users-api.ts';
@@ -51,11 +51,14 @@ export function makeAccessToken(
   { ports, notAfter }: { readonly ports: IssuerPorts; readonly notAfter: number },
 ): { readonly token: string; readonly row: ReturnType<typeof addRow> } {
   const token = encodeBase64url(ports.randomBytes(tokenBytes));
-  const row: ApiTokenRow = { sha256: sha256(token), client: client.id, scopes: scopes.join(' '), notAfter };
+  const row: ApiTokenRow = {
+    sha256: secretHash(token),
+    client: client.id,
+    scopes: scopes.join(' '),
+    notAfter,
+  };
   return { token, row: addRow(apiTokens, row) };
 }
-
-const bearer = /^Bearer +([A-Za-z0-9_-]{43})$/iu;
 
 /**
  * The client whose access token this is. What the configuration took from the client since is gone from the token too.
@@ -68,16 +71,12 @@ export async function findCaller(
   authorization: string | undefined,
   now: number,
 ): Promise<Caller> {
-  const token = bearer.exec(authorization ?? '')?.[1];
-  const row = token === undefined ? undefined : await store.first(apiTokens, { sha256: sha256(token) });
+  const token = bearerOf(authorization);
+  const row = token === undefined ? undefined : await store.first(apiTokens, { sha256: secretHash(token) });
   const client = config.clients.find(({ id }) => id === row?.client);
   if (row === undefined || client === undefined || row.notAfter <= now) {
     throw new IssuerRefusal('api_token_wrong', 'access token is missing, unknown or expired');
   }
   const granted = new Set(row.scopes.split(' '));
   return { client, scopes: new Set(client.scopes.filter((scope) => granted.has(scope))) };
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('base64url');
 }

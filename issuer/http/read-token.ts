@@ -1,7 +1,8 @@
-import { hash, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import type { Read } from '@bulla/verifier/log';
 import type { AccountConfig } from '../config.ts';
 import { IssuerRefusal } from '../errors.ts';
+import { secretHash } from '../secrets.ts';
 import { type ReaderRow, readers } from '../store/invitations.ts';
 import type { Rows } from '../store/table.ts';
 
@@ -17,7 +18,7 @@ export function bearerOf(authorization: string | undefined): string | undefined 
  * the answer's timing says nothing about them.
  */
 export function isKnownToken(known: readonly { readonly sha256: string }[], token: string): boolean {
-  const given = Buffer.from(hash('sha256', token, 'base64url'));
+  const given = Buffer.from(secretHash(token));
   return known.filter(({ sha256 }) => timingSafeEqual(Buffer.from(sha256), given)).length > 0;
 }
 
@@ -56,9 +57,7 @@ export async function personOfToken(
 }
 
 async function findReader(rows: Rows, token: string | undefined): Promise<ReaderRow | undefined> {
-  return token === undefined
-    ? undefined
-    : rows.first(readers, { sha256: hash('sha256', token, 'base64url') });
+  return token === undefined ? undefined : rows.first(readers, { sha256: secretHash(token) });
 }
 
 function isInForce(read: Read, row: ReaderRow | undefined): boolean {

@@ -4,10 +4,11 @@ import { parseRequest, type Records, type UnverifiedRequest } from '@bulla/verif
 import type { Account } from '../account.ts';
 import { IssuerRefusal } from '../errors.ts';
 import { userNameOf } from '../provisioning/person.ts';
+import { secretHash } from '../secrets.ts';
 import { resources } from '../store/directory.ts';
 import { type InvitationRow, invitations, readers } from '../store/invitations.ts';
 import { addRow, expectRows, type RowWrite, removeRows } from '../store/table.ts';
-import { isToConfirm, secretHash } from './invitations.ts';
+import { isToConfirm } from './invitations.ts';
 
 /** Whom an invitation is for, and what they need to confirm themselves. */
 export interface Looked {

@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import { domainToASCII } from 'node:url';
 import { encodeBase64url, type JsonObject } from '@bulla/verifier/envelope';
 import type { Read, Records } from '@bulla/verifier/log';
@@ -7,6 +6,7 @@ import type { AccountLog } from '../log/account-log.ts';
 import type { IssuerPorts } from '../ports.ts';
 import type { OnProvisioned } from '../provisioning/people.ts';
 import { addressRows, userNameOf } from '../provisioning/person.ts';
+import { secretHash } from '../secrets.ts';
 import { resources } from '../store/directory.ts';
 import { type InvitationRow, invitations } from '../store/invitations.ts';
 import type { AccountStore } from '../store/store.ts';
@@ -48,11 +48,6 @@ function dueInvitation(principal: string, now: number): RowWrite {
     attempts: 0,
     due: Math.floor(now),
   });
-}
-
-/** base64url SHA-256 of a code or token, as the store has it. */
-export function secretHash(secret: string): string {
-  return hash('sha256', secret, 'base64url');
 }
 
 /**

@@ -7,6 +7,7 @@ import { createDocumentFetch } from '../federation/fetch-document.ts';
 import { KeySource } from '../federation/key-source.ts';
 import { bearerOf, isKnownToken } from '../http/read-token.ts';
 import type { IssuerPorts } from '../ports.ts';
+import { secretHash } from '../secrets.ts';
 import { operatorSessions } from '../store/operators.ts';
 import type { AccountStore } from '../store/store.ts';
 import { addRow, removeRows } from '../store/table.ts';
@@ -59,9 +60,7 @@ export class Operators {
     if (token !== undefined) {
       const known = this.#config.operators?.tokens.find((each) => isKnownToken([each], token));
       if (known !== undefined) return { name: known.name };
-      const session = await this.#store.first(operatorSessions, {
-        sha256: hash('sha256', token, 'base64url'),
-      });
+      const session = await this.#store.first(operatorSessions, { sha256: secretHash(token) });
       if (session !== undefined && session.expires > this.#ports.now() && this.#isOperator(session.subject)) {
         return { name: nameOf(session.subject) };
       }
@@ -80,7 +79,7 @@ export class Operators {
     const { login } = this;
     if (login === undefined || !sessionForm.test(secret)) throw refused();
     const claims = await this.#verified(idToken, login);
-    const nonce = hash('sha256', secret, 'base64url');
+    const nonce = secretHash(secret);
     const now = this.#ports.now();
     const { sub: subject } = claims;
     if (!holds(claims, login, nonce, now) || typeof subject !== 'string' || !this.#isOperator(subject))
@@ -107,7 +106,7 @@ export class Operators {
 
   /** Ends the session of this token, if it is one. */
   async end(authorization: string | undefined): Promise<void> {
-    const sha256 = hash('sha256', bearerOf(authorization) ?? '', 'base64url');
+    const sha256 = secretHash(bearerOf(authorization) ?? '');
     await this.#store.writeRows([removeRows(operatorSessions, { sha256 })]);
   }
 

@@ -1,6 +1,7 @@
-import { hash } from 'node:crypto';
 import { IssuerRefusal } from '../errors.ts';
+import { bearerOf } from '../http/read-token.ts';
 import type { IssuerPorts } from '../ports.ts';
+import { secretHash } from '../secrets.ts';
 import { type ScimTokenRow, scimTokens } from '../store/directory.ts';
 import type { AccountStore } from '../store/store.ts';
 import { addRow, changeRows, expectRows, removeRows } from '../store/table.ts';
@@ -28,7 +29,6 @@ export interface ScimToken {
   readonly lastUsed: number | null;
 }
 
-const bearer = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/iu;
 const secondsPerUse = 60;
 
 /**
@@ -51,7 +51,7 @@ export async function issueScimToken(
   const row: ScimTokenRow = {
     id: `sct_${random(8).toString('hex')}`,
     connection: given.connection,
-    sha256: hash('sha256', token, 'base64url'),
+    sha256: secretHash(token),
     scopes: given.scopes.join(' '),
     notAfter: Math.floor(given.notAfter),
     created: Math.floor(ports.now()),
@@ -73,9 +73,8 @@ export async function checkScimToken(
   authorization: string | undefined,
   now: number,
 ): Promise<ScimToken> {
-  const token = bearer.exec(authorization ?? '')?.[1];
-  const sha256 = hash('sha256', token ?? '', 'base64url');
-  const row = token === undefined ? undefined : await store.first(scimTokens, { sha256 });
+  const token = bearerOf(authorization);
+  const row = token === undefined ? undefined : await store.first(scimTokens, { sha256: secretHash(token) });
   if (row === undefined || now >= row.notAfter) {
     throw new IssuerRefusal('scim_token_wrong', 'token of a connection is missing, unknown or expired');
   }
