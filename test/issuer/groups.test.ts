@@ -1,4 +1,4 @@
-import { createIssuer, IssuerRefusal, members, resources } from '@bulla/issuer';
+import { addRow, createIssuer, IssuerRefusal, members, resources } from '@bulla/issuer';
 import { Refusal } from '@bulla/verifier';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { IssuerWorld } from '../kit/issuer.ts';
@@ -90,6 +90,17 @@ test('what an admin does to a group of the log is what the directory shows', asy
   ledger.do({ type: 'member.remove', group: 'engineers', member: `principal/${bob}` });
   await world.appended(ledger.lastLeaf);
   expect(await groups.membersOf(row.id)).toEqual([]);
+});
+
+test('what an admin does to a group of the log shows only with the connection whose person it is', async () => {
+  const { groups, store, log } = world.hosted;
+  const row = await groups.create(world.okta, named('Engineers'));
+  await store.writeRows([addRow(resources, { ...row, id: 'other', connection: 'entra' })]);
+  const [admin] = world.ledger.admins;
+  if (admin === undefined) throw new Error('there is no admin');
+  const op = { type: 'member.add', group: 'engineers', member: `principal/${bob}` } as const;
+  await log.write(admin, () => ({ ops: [op] }));
+  expect([await groups.membersOf(row.id), await groups.membersOf('other')]).toEqual([[bob], []]);
 });
 
 test('a group that is renamed stands for another one, and its members move along', async () => {

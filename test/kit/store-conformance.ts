@@ -209,6 +209,9 @@ export function storeConformance({ name, create }: StoreConformance): void {
       expect([await account.count(members, {}), await account.count(resources, {})]).toEqual([0, 1]);
       expect(await account.writeRows(fresh ?? [])).toBe('written');
       expect([await account.count(members, {}), await account.count(resources, {})]).toEqual([1, 0]);
+      await account.writeRows([putRow(members, { groupId: 'g', member: 'b' })]);
+      const counted = (count: number) => account.writeRows([expectRows(members, { groupId: 'g' }, count)]);
+      expect([await counted(1), await counted(2), await counted(3)]).toEqual(['moved', 'written', 'moved']);
     });
 
     test('rows are found by equality, null and bounds, in order and in pages', async () => {

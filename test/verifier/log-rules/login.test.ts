@@ -67,6 +67,8 @@ describe('activation by the new key with a log-in', () => {
     ['with a name', { preferred_username: 'carol' }, discloses],
     ['with groups', { groups: ['staff'] }, discloses],
     ['with more than words in a claim', { acr: { name: 'carol' } }, discloses],
+    ['with more than words in a list', { amr: [{ name: 'carol' }] }, discloses],
+    ['with more than a word in a claim', { sid: 's'.repeat(513) }, discloses],
     ['with an address as subject', { sub: 'carol@corp.example' }, discloses],
     ['with an end that has come', { exp: now }, time],
     ['without an end', { exp: undefined }, time],

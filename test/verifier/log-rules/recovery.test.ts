@@ -306,6 +306,22 @@ describe('recovery by people', () => {
     expect(world.ledger.codeOf(world.ledger.sign({ op }, world.eve, [fresh]))).toBe('rule_not_permitted');
   });
 
+  test('falls with the key that brought in the key by which it was said', () => {
+    const world = createWorld();
+    const { ledger, alice, bob } = world;
+    const second = newSigner();
+    const add: Operation = {
+      type: 'key.add',
+      subject: `principal/${alice.id}`,
+      key: second.publicKey.jwk,
+    };
+    expect(ask(ledger, add, alice.id, alice.signer, [second])).toBe('accepted');
+    const op: Operation = { type: 'recovery.set', principal: alice.id, people: [bob.id], threshold: 1 };
+    expect(ask(ledger, op, alice.id, second)).toBe('accepted');
+    ledger.do({ type: 'key.revoke', key: thumbprint(alice), since: 0 });
+    expect(recover(world, [bob.signer])).toBe(unmet);
+  });
+
   test('works once: then the person says anew who may', () => {
     const world = withPeople();
     const { bob, sam } = world;
