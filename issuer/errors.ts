@@ -65,6 +65,7 @@ export const issuerCodes = {
   account_missing: { status: 503, meaning: 'account is not in the store' },
   store_rolled_back: { status: 503, meaning: 'store holds less than a checkpoint that was already served' },
   store_corrupt: { status: 503, meaning: 'store contradicts itself or the rules of the trust log' },
+  directory_full: { status: 403, meaning: 'connection has as many resources of this kind as it may have' },
   row_taken: { status: 409, meaning: 'name or id is taken by another row of the directory' },
   store_unavailable: { status: 503, oauth: 'temporarily_unavailable', meaning: 'store does not answer' },
 
@@ -222,6 +223,7 @@ export const issuerCodes = {
   scim_value_invalid: { status: 400, meaning: 'attribute is missing, or has a value it cannot have' },
   scim_attribute_fixed: { status: 400, meaning: 'attribute cannot be changed in this way' },
   scim_reference_unknown: { status: 409, meaning: '`bulkId` names no resource that the bulk request made' },
+  scim_resource_large: { status: 413, meaning: 'resource is larger than one that is kept' },
   scim_too_many: { status: 413, meaning: 'more operations in one request than are taken' },
   scim_me_absent: { status: 501, meaning: 'token belongs to a connection, which is nobody' },
 } as const;

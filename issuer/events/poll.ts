@@ -84,20 +84,22 @@ export class EventPoller {
     const request = { maxEvents: maxEventsPerPoll, returnImmediately: true, ...told };
     const authorization = `Bearer ${loadSecret('tokenFile', config.tokenFile)}`;
     const post = { authorization, json: JSON.stringify(request) };
-    const answer = readAnswer(await fetchDocument(config.endpoint, reach, post, this.#stop.signal));
+    const sets = readSets(await fetchDocument(config.endpoint, reach, post, this.#stop.signal));
     this.#verdicts = none();
     let postponed = 0;
-    for (const [jti, set] of answer.sets) {
+    for (const [jti, set] of sets) {
       if (this.#stop.signal.aborted) return false;
       if (!(await this.#take(jti, set))) postponed += 1;
     }
     // What is to be acknowledged is not kept for an interval; what must wait is not asked for in a loop.
-    return postponed === 0 && (answer.more || answer.sets.length > 0);
+    return postponed === 0 && sets.length > 0;
   }
 
   /** @returns false where it must come again. */
   async #take(jti: string, set: unknown): Promise<boolean> {
     try {
+      // As what is pushed: each SET leaves a row.
+      this.#options.stream.charge('');
       await this.#options.stream.receive(typeof set === 'string' ? set : '', jti);
       this.#verdicts.ack.push(jti);
       return true;
@@ -130,7 +132,8 @@ function none(): Verdicts {
   return { ack: [], setErrs: Object.create(null) as Verdicts['setErrs'] };
 }
 
-function readAnswer(bytes: Buffer): { readonly sets: readonly [string, unknown][]; readonly more: boolean } {
+/** `moreAvailable` is not read: whoever sends something is asked again, and whoever does not is not believed to have more. */
+function readSets(bytes: Buffer): readonly [string, unknown][] {
   let answer: JsonObject;
   try {
     answer = parseJsonObject(bytes);
@@ -138,7 +141,7 @@ function readAnswer(bytes: Buffer): { readonly sets: readonly [string, unknown][
     if (cause instanceof Refusal) throw new DocumentError('answer is not JSON', { cause });
     throw cause;
   }
-  const { sets = {}, moreAvailable = false } = answer;
+  const { sets = {} } = answer;
   if (!isJsonObject(sets)) throw new DocumentError('answer has no `sets`');
-  return { sets: Object.entries(sets).slice(0, maxEventsPerPoll), more: moreAvailable === true };
+  return Object.entries(sets).slice(0, maxEventsPerPoll);
 }

@@ -172,9 +172,13 @@ export class Invitations {
       externalId: row.externalId,
       body: JSON.parse(row.body) as JsonObject,
     };
-    return addressRows(principal, data)
-      .map(({ address }) => address)
-      .find((address) => person.domain !== null && isUnder(address, person.domain));
+    const { domain } = person;
+    if (domain === null) return undefined;
+    for (const { address } of addressRows(principal, data)) {
+      const to = mailboxUnder(address, domain);
+      if (to !== undefined) return to;
+    }
+    return undefined;
   }
 
   #tell(level: 'info' | 'warn' | 'error', event: string, reason?: string): void {
@@ -187,10 +191,13 @@ export function isToConfirm(person: PrincipalRecord): boolean {
   return person.status === 'pending' || (person.status === 'active' && person.assurance === 'delegate');
 }
 
-/** Attacker-controlled: an address that is more than one plain mailbox is none. */
-function isUnder(address: string, domain: string): boolean {
-  const [, host = ''] = /^[^\s@"<>,;:()[\]\\]{1,64}@([^\s@]{1,255})$/u.exec(address) ?? [];
-  return host !== '' && domainToASCII(host) === domain;
+/**
+ * Attacker-controlled: an address that is more than one plain mailbox, or names a way to it (`%`, `!`), is none. The domain of the
+ * log is put in, not the one that was written: `%63orp`, soft hyphens and wide letters mean it here, and another to a mailer.
+ */
+function mailboxUnder(address: string, domain: string): string | undefined {
+  const [, local, host = ''] = /^([^\s\p{C}@"<>,;:()[\]\\%!]{1,64})@([^\s@]{1,255})$/u.exec(address) ?? [];
+  return local !== undefined && domainToASCII(host) === domain ? `${local}@${domain}` : undefined;
 }
 
 function errorCode(error: unknown): string {

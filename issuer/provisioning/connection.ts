@@ -1,6 +1,7 @@
-import type { Signer } from '@bulla/verifier';
+import { Refusal, type Signer } from '@bulla/verifier';
+import type { Read } from '@bulla/verifier/log';
 import { z } from 'zod';
-import { ConfigError } from '../errors.ts';
+import { ConfigError, IssuerRefusal } from '../errors.ts';
 import { createRateLimit, type RateLimit } from '../http/rate.ts';
 import { loadSigner } from '../secrets.ts';
 
@@ -82,4 +83,22 @@ export function loadConnections(
     connections.set(config.name, { name: `connection/${config.name}`, signer, config, limit });
   }
   return connections;
+}
+
+/**
+ * Demands that the connection's lease is in force and for its name. The log asks the same of entries; what only the directory keeps
+ * (names, addresses, groups that grant nothing, proposals of agents) has no entry, and must not outlive the lease either.
+ *
+ * @throws {Refusal} `rule_signer_unknown`, `rule_lease_revoked`, `rule_lease_ended`.
+ * @throws {IssuerRefusal} `connection_lease_wrong`: its rows would be about another connection's people.
+ */
+export function requireOwnLease({ config, signer }: Connection, read: Read, time: number): void {
+  const record = read(`delegate/${signer.publicKey.thumbprint}`);
+  if (record === undefined) throw new Refusal('rule_signer_unknown', 'connection has no lease');
+  const { lease, status } = record;
+  if (status !== 'active') throw new Refusal('rule_lease_revoked', 'lease of the connection was revoked');
+  if (time >= lease.notAfter) throw new Refusal('rule_lease_ended', 'lease of the connection has ended');
+  if (lease.connection !== config.name) {
+    throw new IssuerRefusal('connection_lease_wrong', 'lease of this connection is not for its name');
+  }
 }

@@ -8,8 +8,9 @@ import type { IssuerPorts } from '../ports.ts';
 import { members, type ResourceRow, resources } from '../store/directory.ts';
 import type { AccountStore } from '../store/store.ts';
 import { addRow, expectRows, putRow, type RowWrite, removeRows } from '../store/table.ts';
-import type { Connection } from './connection.ts';
+import { type Connection, requireOwnLease } from './connection.ts';
 import { nameKey } from './person.ts';
+import { requireRoom } from './room.ts';
 
 /** A group as an IdP describes it. */
 export interface GroupData {
@@ -50,11 +51,13 @@ export class Groups {
 
   /** A new group; where it stands for one of the log, with those of the connection's people who are in that already. */
   async create(connection: Connection, data: GroupData, added: readonly string[] = []): Promise<ResourceRow> {
-    const { log, ports } = this.#options;
+    const { log, ports, store } = this.#options;
     const at = new Date(ports.now() * 1000).toISOString();
     const id = randomUUID();
     let row: ResourceRow | undefined;
-    await log.write(connection.signer, async (read) => {
+    await log.write(connection.signer, async (read, time) => {
+      requireOwnLease(connection, read, time);
+      await requireRoom(store, resources, { connection: connection.config.name, kind: 'Group' });
       const group = logGroupOf(connection, data.displayName, read);
       const created = { id, version: 1, created: at, ...rowOf(connection, data, group, at) };
       row = created;
@@ -76,7 +79,8 @@ export class Groups {
   ): Promise<ResourceRow> {
     const { log, ports } = this.#options;
     let after: ResourceRow | undefined;
-    await log.write(connection.signer, async (read) => {
+    await log.write(connection.signer, async (read, time) => {
+      requireOwnLease(connection, read, time);
       const before = await this.#ownGroup(connection, id);
       if (ifVersion !== undefined && before.version !== ifVersion) {
         throw new IssuerRefusal('version_moved', 'resource has changed since this version');
@@ -105,7 +109,8 @@ export class Groups {
 
   /** Removes a group; whoever was in the group of the log that it stood for is taken out of that. */
   async remove(connection: Connection, id: string): Promise<void> {
-    await this.#options.log.write(connection.signer, async (read) => {
+    await this.#options.log.write(connection.signer, async (read, time) => {
+      requireOwnLease(connection, read, time);
       const row = await this.#ownGroup(connection, id);
       const change = await this.#membership(connection, row, await this.membersOf(id), { replace: [] }, read);
       return {

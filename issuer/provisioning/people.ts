@@ -6,17 +6,9 @@ import type { IssuerPorts } from '../ports.ts';
 import { addresses, type ResourceRow, resources } from '../store/directory.ts';
 import type { AccountStore } from '../store/store.ts';
 import { addRow, expectRows, putRow, type RowWrite, removeRows } from '../store/table.ts';
-import type { Connection } from './connection.ts';
+import { type Connection, requireOwnLease } from './connection.ts';
 import { addressRows, nameKey, type PersonData } from './person.ts';
-import {
-  activeOps,
-  loginOf,
-  type Principal,
-  provisionOf,
-  requireOwnLease,
-  suspension,
-  updateOps,
-} from './person-ops.ts';
+import { activeOps, loginOf, type Principal, provisionOf, suspension, updateOps } from './person-ops.ts';
 
 /** What is written together with a new person, such as an invitation to send. */
 export type OnProvisioned = (connection: Connection, id: string) => readonly RowWrite[];
@@ -50,8 +42,8 @@ export class People {
   async provision(connection: Connection, data: PersonData): Promise<ResourceRow> {
     const { log, ports, onProvisioned } = this.#options;
     let row: ResourceRow | undefined;
-    await log.write(connection.signer, (read) => {
-      requireOwnLease(connection, read);
+    await log.write(connection.signer, (read, time) => {
+      requireOwnLease(connection, read, time);
       const login = loginOf(connection, data, read, ports);
       const ops: Plan['ops'] = [
         provisionOf(connection, data, login?.logged),
@@ -87,7 +79,8 @@ export class People {
   ): Promise<ResourceRow> {
     const { log, ports } = this.#options;
     let after: ResourceRow | undefined;
-    await log.write(connection.signer, async (read) => {
+    await log.write(connection.signer, async (read, time) => {
+      requireOwnLease(connection, read, time);
       const row = await this.#ownRow(connection, id);
       if (ifVersion !== undefined && row.version !== ifVersion) {
         throw new IssuerRefusal('version_moved', 'resource has changed since this version');

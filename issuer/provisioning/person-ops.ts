@@ -45,14 +45,6 @@ export function loginOf(
   return { logged: { trust, hash: hashed }, salt };
 }
 
-/** Expected here and demanded by the lease: else one connection's rows would be about another's people. */
-export function requireOwnLease(connection: Connection, read: Read): void {
-  const lease = read(`delegate/${connection.signer.publicKey.thumbprint}`)?.lease;
-  if (lease !== undefined && lease.connection !== connection.config.name) {
-    throw new IssuerRefusal('connection_lease_wrong', 'lease of this connection is not for its name');
-  }
-}
-
 /** A new person in no group: the log gives them their id. */
 export function provisionOf(
   connection: Connection,

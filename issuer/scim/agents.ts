@@ -3,7 +3,8 @@ import { isJsonObject, type JsonObject } from '@bulla/verifier/envelope';
 import type { Operation, Read } from '@bulla/verifier/log';
 import type { Account } from '../account.ts';
 import { IssuerRefusal } from '../errors.ts';
-import type { Connection } from '../provisioning/connection.ts';
+import { type Connection, requireOwnLease } from '../provisioning/connection.ts';
+import { requireRoom } from '../provisioning/room.ts';
 import { type AgentResourceRow, agentResources } from '../store/agent-resource.ts';
 import { addRow, expectRows, putRow, removeRows } from '../store/table.ts';
 import { type Change, type Collection, type Kept, wrap } from './collection.ts';
@@ -59,9 +60,8 @@ export class AgentCollection implements Collection {
 
   /** A proposal only: no delegate makes an agent. What it may do begins when its owner registers it. */
   async create(attributes: Attributes): Promise<string> {
-    const { store, ports } = this.#account;
+    const { log, store, ports } = this.#account;
     const owner = ownerOf(attributes);
-    await this.#requireUser(owner);
     const at = new Date(ports.now() * 1000).toISOString();
     const row: AgentResourceRow = {
       id: randomUUID(),
@@ -75,7 +75,12 @@ export class AgentCollection implements Collection {
       created: at,
       modified: at,
     };
-    await store.writeRows([addRow(agentResources, row)]);
+    await log.write(this.#connection.signer, async (read, time) => {
+      requireOwnLease(this.#connection, read, time);
+      await this.#requireUser(owner);
+      await requireRoom(store, agentResources, this.#where);
+      return { ops: [], rows: () => [addRow(agentResources, row)] };
+    });
     return row.id;
   }
 
@@ -87,7 +92,6 @@ export class AgentCollection implements Collection {
     if (row.agent !== null && (owner !== row.owner || kind !== row.kind)) {
       throw refuse('scim_attribute_fixed', '`owner` and `kind` of what was adopted stay as they are');
     }
-    await this.#requireUser(owner);
     const modified = new Date(this.#account.ports.now() * 1000).toISOString();
     const given = after['active'];
     const active = typeof given === 'boolean' && named.has('active') ? given : undefined;
@@ -102,20 +106,27 @@ export class AgentCollection implements Collection {
       modified,
       version: version + 1,
     };
-    await this.#account.log.write(this.#connection.signer, (read) => ({
-      ops: active === undefined ? [] : this.#standing(row, active, read),
-      rows: () => [expectRows(agentResources, { id, version }), putRow(agentResources, updated)],
-    }));
+    await this.#account.log.write(this.#connection.signer, async (read, time) => {
+      requireOwnLease(this.#connection, read, time);
+      await this.#requireUser(owner);
+      return {
+        ops: active === undefined ? [] : this.#standing(row, active, read),
+        rows: () => [expectRows(agentResources, { id, version }), putRow(agentResources, updated)],
+      };
+    });
   }
 
   async remove(id: string): Promise<void> {
     const row = await this.#row(id);
     if (row === undefined) throw gone();
     const { agent, version } = row;
-    await this.#account.log.write(this.#connection.signer, () => ({
-      ops: agent === null ? [] : [{ type: 'agent.revoke', agent }],
-      rows: () => [expectRows(agentResources, { id, version }), removeRows(agentResources, { id })],
-    }));
+    await this.#account.log.write(this.#connection.signer, (read, time) => {
+      requireOwnLease(this.#connection, read, time);
+      return {
+        ops: agent === null ? [] : [{ type: 'agent.revoke', agent }],
+        rows: () => [expectRows(agentResources, { id, version }), removeRows(agentResources, { id })],
+      };
+    });
   }
 
   async #requireUser(id: string | null): Promise<void> {

@@ -128,8 +128,13 @@ class BulkRun {
       // Only among resources that name each other nothing is ready.
       if (ready === undefined && next.method === 'POST') unfinished.push(next);
       await this.#one(next, ready === undefined ? 'without' : 'with');
+      await breath();
     }
-    for (const operation of unfinished) if (this.#errors < failOnErrors) await this.#finish(operation);
+    for (const operation of unfinished) {
+      if (this.#errors >= failOnErrors) return;
+      await this.#finish(operation);
+      await breath();
+    }
   }
 
   results(): readonly JsonObject[] {
@@ -160,7 +165,7 @@ class BulkRun {
         body: body !== undefined && isJsonObject(body) ? body : undefined,
         ifMatch: version,
       });
-      this.#answers.set(operation, answer);
+      this.#answers.set(operation, brief(answer));
       const id = answer.body?.['id'];
       if (method === 'POST' && bulkId !== undefined && typeof id === 'string') this.#ids.set(bulkId, id);
     } catch (error) {
@@ -181,7 +186,7 @@ class BulkRun {
         query,
         body: isJsonObject(body) ? body : undefined,
       });
-      this.#answers.set(operation, { ...answer, status: 201 });
+      this.#answers.set(operation, { ...brief(answer), status: 201 });
     } catch (error) {
       this.#fail(operation, error);
     }
@@ -224,6 +229,16 @@ class BulkRun {
     });
     return Object.fromEntries(entries);
   }
+}
+
+/** Others get a word in: a thousand operations take seconds, and a suspension must not wait for them. */
+async function breath(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** What the response tells of a success; a thousand whole groups are not kept until the end. */
+function brief({ status, location, version }: ScimAnswer): ScimAnswer {
+  return { status, location, version };
 }
 
 function needsOf(value: Json): ReadonlySet<string> {

@@ -93,17 +93,23 @@ function sortPath(type: ResourceType, name: string): AttributePath {
   return path;
 }
 
-/** Resources that fit the filter, in the order that the query asks for: RFC 7644 section 3.4.2.3. */
-export function select(
-  query: Pick<Query, 'filter' | 'sortBy' | 'descending'>,
-  all: readonly JsonObject[],
-): readonly JsonObject[] {
-  const { filter, sortBy, descending } = query;
-  const found = filter === undefined ? all : all.filter((resource) => matches(filter, resource));
-  if (sortBy === undefined) return found;
-  const keyed = found.map((resource) => ({ resource, key: sortKey(resource, sortBy) }));
+/** A resource that fits a query: no more of it than its place in the answer takes. */
+export interface Found {
+  readonly id: string;
+  readonly key: SortKey;
+}
+
+/** Undefined where the resource does not fit the filter. */
+export function find({ filter, sortBy }: Query, resource: JsonObject): Found | undefined {
+  const { id } = resource;
+  if (typeof id !== 'string' || (filter !== undefined && !matches(filter, resource))) return undefined;
+  return { id, key: sortBy === undefined ? undefined : sortKey(resource, sortBy) };
+}
+
+/** In the order that the query asks for: RFC 7644 section 3.4.2.3. */
+export function inOrder({ sortBy, descending }: Query, found: readonly Found[]): readonly Found[] {
   const sign = descending ? -1 : 1;
-  return keyed.sort((a, b) => sign * byKey(a.key, b.key)).map(({ resource }) => resource);
+  return sortBy === undefined ? found : [...found].sort((a, b) => sign * byKey(a.key, b.key));
 }
 
 type SortKey = string | number | undefined;

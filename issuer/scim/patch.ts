@@ -7,6 +7,12 @@ import { type Attributes, readResource, readSingle, readValue, withoutDoubles } 
 
 const patchSchema = 'urn:ietf:params:scim:api:messages:2.0:PatchOp';
 const maxOperations = 1000;
+/** Values that the operations of one request may look at, one after the other: a thousand of a group of ten thousand. */
+const maxLooks = 10_000_000;
+/** Looks between which others get a word in. */
+const looksPerBreath = 100_000;
+/** A longer path has a filter of several terms. */
+const pathLengthPerLook = 64;
 
 /** One checked operation of a PATCH request. */
 export interface PatchOperation {
@@ -24,7 +30,7 @@ export function parsePatch(body: JsonObject): readonly PatchOperation[] {
   const schemas = member(body, 'schemas');
   if (
     !Array.isArray(schemas) ||
-    !schemas.some((urn) => String(urn).toLowerCase() === patchSchema.toLowerCase())
+    !schemas.some((urn) => typeof urn === 'string' && urn.toLowerCase() === patchSchema.toLowerCase())
   ) {
     throw refuse('scim_syntax_invalid', 'body is no PatchOp message');
   }
@@ -75,19 +81,37 @@ type Members = Record<string, Json>;
  * error. The result is checked like a whole resource.
  *
  * @throws {IssuerRefusal} `scim_path_invalid`, `scim_target_missing`, `scim_attribute_fixed`, `scim_value_invalid`,
- *   `scim_filter_invalid`.
+ *   `scim_filter_invalid`, `scim_too_many`, `scim_resource_large`.
  */
-export function applyPatch(
+export async function applyPatch(
   type: ResourceType,
   resource: Attributes,
   operations: readonly PatchOperation[],
-): Attributes {
+): Promise<Attributes> {
   const target = structuredClone(resource) as Members;
+  // At least so many; they grow with what is added.
+  requireLooks(operations.reduce((sum, { path }) => sum + looksAt(target, path), 0));
+  let [looks, breathed] = [0, 0];
   for (const { op, path, value } of operations) {
+    looks += looksAt(target, path);
+    requireLooks(looks);
+    if (looks - breathed > looksPerBreath) {
+      await new Promise((resolve) => setImmediate(resolve));
+      breathed = looks;
+    }
     if (path !== undefined) applyAt(parsePatchPath(type, path), target, op, value);
     else applyWhole(type, target, op, value);
   }
   return readResource(type, target);
+}
+
+function looksAt(target: Members, path: string | undefined): number {
+  const values = Object.values(target).reduce<number>((sum, value) => sum + listOf(value).length, 0);
+  return values * Math.ceil((path?.length ?? 1) / pathLengthPerLook);
+}
+
+function requireLooks(looks: number): void {
+  if (looks > maxLooks) throw refuse('scim_too_many', 'operations look at too many values');
 }
 
 function applyWhole(

@@ -41,8 +41,8 @@ export async function answer(access: Access, request: ScimRequest): Promise<Scim
   if (name === 'Bulk' && id === undefined) {
     requireMethod(method, ['POST']);
     const perform = async (each: ScimRequest) => {
-      if (splitPath(each.path)[0] === 'Bulk')
-        throw refuse('scim_syntax_invalid', 'bulk requests are not nested');
+      if (splitPath(each.path)[0] === 'Bulk' || each.path.endsWith('/.search'))
+        throw refuse('scim_syntax_invalid', 'bulk requests neither hold others nor search');
       return answer(access, each);
     };
     return { status: 200, body: await runBulk(bodyOf(request), perform) };
@@ -150,14 +150,20 @@ async function changed(
   collection: Collection,
   request: ScimRequest,
   id: string,
-  { how, named, make }: Pick<Change, 'how' | 'named'> & { readonly make: (before: Attributes) => Attributes },
+  {
+    how,
+    named,
+    make,
+  }: Pick<Change, 'how' | 'named'> & {
+    readonly make: (before: Attributes) => Attributes | Promise<Attributes>;
+  },
 ): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     // What is kept is read first: a change after that moves its version, and is refused.
     const kept = await collection.kept(id);
     if (kept === undefined) throw unknown();
     await requireVersion(collection, request, id);
-    const after = make(kept.attributes);
+    const after = await make(kept.attributes);
     // Without this each refresh by a client would be another version. What is said of standing is left to the log.
     const isSame = JSON.stringify(after) === JSON.stringify(kept.attributes);
     if (how === 'patch' && isSame && !named.has('active')) return;

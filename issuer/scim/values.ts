@@ -11,6 +11,9 @@ import {
 /** What is kept of a resource: attributes by their names in the schema, extensions by URN; no `id`, `meta`, `schemas`. */
 export type Attributes = Readonly<Record<string, Json>>;
 
+/** Of a resource without its members, as JSON: a search looks at hundreds of them at once. */
+const maxResourceLength = 65_536;
+
 const externalId = commonAttributes.filter(({ name }) => name === 'externalId');
 
 /**
@@ -19,7 +22,8 @@ const externalId = commonAttributes.filter(({ name }) => name === 'externalId');
  * may not write, and what no schema knows, is ignored; null and empty lists are as absent; a password is dropped, never
  * kept.
  *
- * @throws {IssuerRefusal} `scim_value_invalid` for a wrong type, a required attribute that is missing, two primary values.
+ * @throws {IssuerRefusal} `scim_value_invalid` for a wrong type, a required attribute that is missing, two primary values;
+ *   `scim_resource_large`.
  */
 export function readResource(type: ResourceType, body: JsonObject): Attributes {
   const result: Record<string, Json> = {};
@@ -34,6 +38,10 @@ export function readResource(type: ResourceType, body: JsonObject): Attributes {
     } else if (value !== null) throw wrong(extension.id, 'object');
   }
   requireAll(core, result);
+  const { members: _, ...kept } = result;
+  if (JSON.stringify(kept).length > maxResourceLength) {
+    throw refuse('scim_resource_large', `resource is over ${maxResourceLength} characters`);
+  }
   return result;
 }
 

@@ -85,3 +85,30 @@ test('an acknowledgement that was lost with the process is made up for: the SET 
   expect(events.outcome).toBe('repeated');
   expect(events.person()?.epoch).toBe(before + 2);
 });
+
+test('a transmitter that says it has more and sends nothing is not asked in a loop', async () => {
+  const events = await create();
+  const { transmitter } = events;
+  let asked = 0;
+  transmitter.answer = (_request, response) => {
+    asked += 1;
+    response.end('{"sets":{},"moreAvailable":true}');
+  };
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  transmitter.answer = undefined;
+  expect(asked).toBeGreaterThan(0);
+  expect(asked).toBeLessThanOrEqual(12);
+});
+
+test('a transmitter with more than its rate is taken no faster', async () => {
+  const events = await create({ stream: { perMinute: 4 } });
+  const { transmitter } = events;
+  for (const type of ['session-revoked', 'credential-change', 'session-revoked', 'credential-change']) {
+    transmitter.offer(await transmitter.set(`${caep}${type}`, events.alice));
+  }
+  await transmitter.until(() => transmitter.waiting.size === 2);
+  expect(events.world.lines).toContainEqual(
+    expect.objectContaining({ event: 'event_stream.postponed', code: 'rate_limited' }),
+  );
+  expect(transmitter.waiting.size).toBe(2);
+});

@@ -43,6 +43,27 @@ describe('an invitation', () => {
     expect(invited.mailbox.mails.map(({ to }) => to)).toEqual([[`bob@${testDomain}`]]);
   });
 
+  it.each(['bob@\uFF43orp.example', 'bob@co\u{AD}rp.example', 'bob@%63orp.example', 'bob@CORP.example'])(
+    'goes to the domain of the log, not to what a mailer makes of %j',
+    async (userName) => {
+      const invited = await start();
+      await invited.provision('bob', { userName, email: 'bob@mallory.example' });
+      await tick(invited);
+      expect(invited.mailbox.mails.map(({ to }) => to)).toEqual([['bob@corp.example']]);
+    },
+  );
+
+  it.each(['bob%mallory.example@corp.example', 'mallory.example!bob@corp.example', 'bo\u{0}b@corp.example'])(
+    'is not sent to %j, which is more than a mailbox',
+    async (userName) => {
+      const invited = await start();
+      await invited.provision('bob', { userName, email: 'bob@mallory.example' });
+      await tick(invited);
+      expect(invited.mailbox.mails).toHaveLength(0);
+      expect(invited.world.lines.map(({ event }) => event)).toContain('invitation.dropped');
+    },
+  );
+
   it('is tried again later when the mail server refuses, with another code', async () => {
     const invited = await start();
     await invited.provision('bob');

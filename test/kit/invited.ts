@@ -148,12 +148,16 @@ export class InvitedWorld {
   }
 
   /** Provisions a person over the connection. @returns their id. */
-  async provision(name: string, more: { readonly email?: string } = {}): Promise<string> {
+  async provision(
+    name: string,
+    more: { readonly email?: string; readonly userName?: string } = {},
+  ): Promise<string> {
     const email = more.email ?? `${name}@${testDomain}`;
+    const userName = more.userName ?? `${name}@${testDomain}`;
     const { id } = await this.world.hosted.people.provision(this.world.okta, {
-      userName: `${name}@${testDomain}`,
+      userName,
       externalId: `idp-${name}`,
-      body: { userName: `${name}@${testDomain}`, emails: [{ value: email, primary: true }] },
+      body: { userName, emails: [{ value: email, primary: true }] },
     });
     return id;
   }
