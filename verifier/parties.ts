@@ -55,8 +55,8 @@ export function findParties(trust: TrustView, envelope: SignedEnvelope): Parties
   const agents = holders.flatMap(({ subject, since }) =>
     subject?.startsWith('agent/') === true ? [handedAgent(trust, idOf(subject), since)] : [],
   );
-  const people = holders.flatMap(({ subject }) =>
-    subject?.startsWith('principal/') === true ? [activePrincipal(trust, idOf(subject))] : [],
+  const people = holders.flatMap(({ subject, since }) =>
+    subject?.startsWith('principal/') === true ? [handedPerson(trust, idOf(subject), since)] : [],
   );
   const later = holders.map(({ subject }) => (subject === undefined ? 'unlogged' : idOf(subject)));
   return {
@@ -154,6 +154,18 @@ function handedAgent(trust: TrustView, id: string, since: number): Agent {
     throw new Refusal('agent_not_active', 'an agent was suspended since this envelope was handed to it');
   }
   return agent;
+}
+
+/** As {@link handedAgent}, for a person that a block handed the envelope to. */
+function handedPerson(trust: TrustView, id: string, since: number): PrincipalRecord {
+  const person = activePrincipal(trust, id);
+  if (person.renewedAt !== undefined && since < person.renewedAt) {
+    throw new Refusal(
+      'subject_not_active',
+      'a person was suspended or left a group since this envelope was handed to them',
+    );
+  }
+  return person;
 }
 
 interface LaterHolder {

@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
-import type { Read } from '@bulla/verifier/log';
+import { keyIsLive, type Read } from '@bulla/verifier/log';
 import type { AccountConfig } from '../config.ts';
 import { IssuerRefusal } from '../errors.ts';
 import { secretHash } from '../secrets.ts';
@@ -25,7 +25,7 @@ export function isKnownToken(known: readonly { readonly sha256: string }[], toke
 /**
  * Lets a reader pass.
  *
- * @returns whether they may still read: a personal token is void while its person is not active.
+ * @returns whether they may still read: a personal token goes with a key of its person, and is void while that is not in force.
  * @throws {IssuerRefusal} `read_token_wrong`.
  */
 export type RequireReader = (authorization: string | undefined) => Promise<() => boolean>;
@@ -61,5 +61,5 @@ async function findReader(rows: Rows, token: string | undefined): Promise<Reader
 }
 
 function isInForce(read: Read, row: ReaderRow | undefined): boolean {
-  return row !== undefined && read(`principal/${row.principal}`)?.status === 'active';
+  return row !== undefined && keyIsLive(read, row.key);
 }

@@ -70,7 +70,12 @@ export async function completeActivation(account: Account, code: string, request
   const rows = (now: number): readonly RowWrite[] => [
     expectRows(invitations, { principal: row.principal, code: row.code }),
     removeRows(invitations, { principal: row.principal }),
-    addRow(readers, { sha256: secretHash(readToken), principal: row.principal, created: Math.floor(now) }),
+    addRow(readers, {
+      sha256: secretHash(readToken),
+      principal: row.principal,
+      key: thumbprint,
+      created: Math.floor(now),
+    }),
   ];
   await account.log.writeRelayed(async () => {
     // Again in the writer's turn: somebody may have spent the code meanwhile.

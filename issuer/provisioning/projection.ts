@@ -1,3 +1,4 @@
+import { parsePublicJwk } from '@bulla/verifier';
 import type { Change } from '@bulla/verifier/log';
 import { addresses, members, type ResourceRow, resources } from '../store/directory.ts';
 import { invitations, readers } from '../store/invitations.ts';
@@ -23,6 +24,7 @@ export async function projectDirectory(changes: readonly Change[], rows: Rows): 
     if (op.type === 'principal.deprovision') writes.push(...personRemoval(op.principal));
     if (shown.has(op.type) && 'principal' in op)
       writes.push(...(await nextVersion(rows, op.principal, time)));
+    writes.push(...(await readTokens(op, rows)));
     if ((op.type === 'member.add' || op.type === 'member.remove') && op.member.startsWith('principal/')) {
       const member = op.member.slice('principal/'.length);
       for (const group of await groupsFor(rows, op.group, member)) {
@@ -32,6 +34,30 @@ export async function projectDirectory(changes: readonly Change[], rows: Rows): 
     }
   }
   return writes;
+}
+
+/** A person's read tokens go with their keys: over to the one that takes the place of another, or out with it. */
+async function readTokens(op: Change['op'], rows: Rows): Promise<readonly RowWrite[]> {
+  switch (op.type) {
+    case 'key.rotate':
+      return [changeRows(readers, { key: op.old }, { key: parsePublicJwk(op.key).thumbprint })];
+    case 'key.recover': {
+      const { principal } = op;
+      return [changeRows(readers, { principal }, { key: parsePublicJwk(op.key).thumbprint })];
+    }
+    case 'key.revoke':
+      return [removeRows(readers, { key: op.key })];
+    case 'principal.activate':
+    case 'principal.resume': {
+      const survivors = op.type === 'principal.resume' ? op.keys : [];
+      const found = await rows.find(readers, { principal: op.principal });
+      return found
+        .filter(({ key }) => !survivors.includes(key))
+        .map(({ sha256 }) => removeRows(readers, { sha256 }));
+    }
+    default:
+      return [];
+  }
 }
 
 /** Every row that is about this person and is of no use without them. */

@@ -28,17 +28,19 @@ export const invitations: Table<InvitationRow> = defineTable<InvitationRow>(
   { key: ['principal'], unique: [['code']], indexes: [['state', 'due']], person: 'principal' },
 );
 
-/** A personal read token. The token itself is nowhere; it is void while its person is not active. */
+/** A personal read token. The token itself is nowhere; it is void while its key is not in force as a key of its person. */
 export interface ReaderRow {
   /** base64url SHA-256 of the token's text. */
   readonly sha256: string;
   readonly principal: string;
+  /** Thumbprint of the key that it goes with. */
+  readonly key: string;
   /** Unix seconds. */
   readonly created: number;
 }
 
 export const readers: Table<ReaderRow> = defineTable<ReaderRow>(
   'reader',
-  { sha256: 'text', principal: 'text', created: 'integer' },
-  { key: ['sha256'], indexes: [['principal']], person: 'principal' },
+  { sha256: 'text', principal: 'text', key: 'text', created: 'integer' },
+  { key: ['sha256'], indexes: [['principal'], ['key']], person: 'principal' },
 );

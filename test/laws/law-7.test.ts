@@ -139,6 +139,42 @@ describe('law 7: who comes back', () => {
     expect(await world.outcome(anew, readNote(), sub.signer)).toBe('allow');
   });
 
+  const ways = [
+    [
+      'suspended and resumed',
+      (id: string, keys: readonly string[]) => {
+        world.ledger.do({ type: 'principal.suspend', principal: id });
+        world.ledger.do({ type: 'principal.resume', principal: id, keys });
+      },
+    ],
+    [
+      'taken out of a group',
+      (id: string) => {
+        world.ledger.do({ type: 'member.remove', group: 'team', member: `principal/${id}` });
+      },
+    ],
+  ] as const;
+  test.each(ways)(
+    'what a person was handed before they were %s stays dead, though their key survives',
+    async (_, leave) => {
+      const { ledger, agent } = world;
+      ledger.group('team');
+      const bob = ledger.person({ groups: ['team'] });
+      const key = bob.signer.publicKey;
+      const root = world.envelope();
+      const block = { iat: world.now, depth: 3, next: key.jwk };
+      const old = signBlock(root, block, agent.signer);
+      expect(await world.outcome(old, readNote(), bob.signer)).toBe('allow');
+      world.now += 10;
+      ledger.time = world.now;
+      leave(bob.id, [key.thumbprint]);
+      expect(await world.outcome(old, readNote(), bob.signer)).toBe('subject_not_active');
+      world.now = ledger.time;
+      const anew = signBlock(root, { ...block, iat: world.now }, agent.signer);
+      expect(await world.outcome(anew, readNote(), bob.signer)).toBe('allow');
+    },
+  );
+
   test('a re-enabled agent’s old outside tokens stay dead, whatever the mint makes of them', async () => {
     const job = new FederatedWorld();
     const { ledger, agent } = job;

@@ -82,9 +82,17 @@ export function requireApprovers(
   // Whoever holds the envelope, and whoever can tell an agent of the chain what to do, would approve their own request.
   const acting = new Set([...parties.actors, ...parties.agents.map(({ record }) => record.owner)]);
   const people = new Set<string>();
-  for (const { keyThumbprint, expiresAt } of approvals) {
+  for (const { keyThumbprint, issuedAt, expiresAt } of approvals) {
     if (expiresAt <= now) throw new Refusal('approval_time', 'an approval has expired');
     const person = personOf(trust, keyThumbprint);
+    const { renewedAt } = trust.read(`principal/${person}`) ?? {};
+    // Law 7: what somebody approved before they were suspended, or left the group, does not come back with them.
+    if (renewedAt !== undefined && issuedAt < renewedAt) {
+      throw new Refusal(
+        'approver_not_active',
+        'an approver was suspended or left a group since they approved',
+      );
+    }
     if (acting.has(person)) {
       throw new Refusal('approver_not_independent', 'an approver takes part in this request');
     }

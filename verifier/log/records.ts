@@ -115,6 +115,11 @@ export interface PrincipalRecord {
   readonly domain: string | null;
   /** Which log-in may confirm this person; fixed when they are provisioned. */
   readonly login: PersonLogin | null;
+  /**
+   * Time of the entry that last resumed them or took them out of a group, absent until one did: what they were handed and what they
+   * approved before does not come back with them.
+   */
+  readonly renewedAt?: number;
 }
 
 export interface AgentRecord {

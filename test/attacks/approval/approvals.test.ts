@@ -46,6 +46,23 @@ describe('two people of finance', () => {
   });
 });
 
+test('what somebody approved before they were suspended does not come back with them, though their key survives', async () => {
+  const { ledger } = world.api;
+  const old = bob();
+  world.api.now += 10;
+  ledger.time = world.api.now;
+  ledger.do({ type: 'principal.suspend', principal: world.bob.id });
+  expect(await world.outcome(paid, [old, carol()])).toBe('approver_not_active');
+  ledger.do({
+    type: 'principal.resume',
+    principal: world.bob.id,
+    keys: [world.bob.signer.publicKey.thumbprint],
+  });
+  world.api.now = ledger.time;
+  expect(await world.outcome(paid, [old, carol()])).toBe('approver_not_active');
+  expect(await world.outcome(paid, [bob(), carol()])).toBe('allow');
+});
+
 describe('an approval works once', () => {
   test('with two proofs of the same request (F23)', async () => {
     const approvals = [bob(), carol()];

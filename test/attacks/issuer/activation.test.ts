@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
-import type { Operation } from '@bulla/verifier/log';
+import type { Signer } from '@bulla/verifier';
+import { type Operation, signEntry, signRequest } from '@bulla/verifier/log';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { InvitedDesk } from '../../cli/invited-desk.ts';
 import { PlainBrowser } from '../../kit/browser.ts';
@@ -23,6 +24,26 @@ async function login(name: string, nonce: string, code: string, clientId?: strin
   const looked = (await (await invited.look(code)).json()) as { login: { salt: string } };
   const { kid: _kid, ...jwk } = invited.idp.jwk;
   return { token: await invited.idp.idToken(name, nonce, clientId), jwk, salt: looked.login.salt } as never;
+}
+
+/** A person who confirmed themselves, with the read token that they got. */
+async function confirmed() {
+  const bob = await invited.provision('bob');
+  const code = await invited.newestCode();
+  const key = newKey().signer;
+  const proof = await login('idp-bob', key.publicKey.thumbprint, code);
+  const done = await invited.complete(code, invited.request(bob, key, { login: proof }));
+  const { read_token: token } = (await done.json()) as { read_token: string };
+  return { bob, key, token };
+}
+
+/** The ledger of the admins does not follow what the issuer wrote. */
+async function byAdmin(op: Operation, ...cosigners: readonly Signer[]): Promise<void> {
+  const { world } = invited;
+  const { account, lastTime, size, head } = world.hosted.log.world;
+  const time = Math.max(lastTime, Math.floor(world.ports.now()));
+  const draft = { account, seq: size, prev: head ?? '', time, op };
+  await world.appended(signEntry(draft, world.ledger.admin, cosigners));
 }
 
 describe('a code', () => {
@@ -114,6 +135,45 @@ describe('an activation', () => {
 });
 
 describe('a personal read token', () => {
+  it.each([
+    ['was let go when its person came back', false],
+    ['was revoked', true],
+  ])('is void for good once its key %s', async (_, revoked) => {
+    const { world } = invited;
+    const { bob, key, token } = await confirmed();
+    expect((await world.get('/log/entries?from=0', token)).status).toBe(200);
+    const jkt = key.publicKey.thumbprint;
+    if (revoked) await byAdmin({ type: 'key.revoke', key: jkt });
+    else {
+      await byAdmin({ type: 'principal.suspend', principal: bob });
+      await byAdmin({ type: 'principal.resume', principal: bob, keys: [] });
+    }
+    expect(world.hosted.log.read(`principal/${bob}`)?.status).toBe('active');
+    expect((await world.get('/log/entries?from=0', token)).status).toBe(401);
+    const next = newKey().signer;
+    await byAdmin({ type: 'key.recover', principal: bob, key: next.publicKey.jwk }, next);
+    expect((await world.get('/log/entries?from=0', token)).status).toBe(401);
+  });
+
+  it('goes over to the key that takes the place of its own', async () => {
+    const { world } = invited;
+    const { bob, key, token } = await confirmed();
+    const next = newKey().signer;
+    const request = signRequest(
+      {
+        account: world.ledger.account,
+        op: { type: 'key.rotate', old: key.publicKey.thumbprint, key: next.publicKey.jwk },
+        subject: `principal/${bob}`,
+        subjectVersion: world.hosted.log.read(`principal/${bob}`)?.version ?? 0,
+        notAfter: Math.floor(world.ports.now()) + 60,
+      },
+      key,
+      [next],
+    );
+    expect((await world.post('/log/requests', { request }, token)).status).toBe(201);
+    expect((await world.get('/log/entries?from=0', token)).status).toBe(200);
+  });
+
   it('reads the log, and is void while its person is suspended', async () => {
     const bob = await invited.provision('bob');
     const code = await invited.newestCode();

@@ -86,7 +86,7 @@ function raiseEpoch(proposal: Proposal, member: string): void {
   if (!member.startsWith('principal/')) return;
   const id = member.slice('principal/'.length);
   const person = principalOf(proposal, id);
-  proposal.put(`principal/${id}`, { ...person, epoch: person.epoch + 1 });
+  proposal.put(`principal/${id}`, { ...person, epoch: person.epoch + 1, renewedAt: proposal.time });
 }
 
 /** Asked of additions alone: leaving is never refused for want of room. */

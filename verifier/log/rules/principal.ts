@@ -89,6 +89,7 @@ export const principalRules: Rules<
       epoch: person.epoch + 1,
       keys: keepKeys(proposal, person.keys, op.keys),
       recovery: recoveryAfter(proposal, person, op.keys),
+      renewedAt: proposal.time,
     });
   },
 
