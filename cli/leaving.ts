@@ -3,18 +3,7 @@ import type { Ledger } from './ledger.ts';
 
 /** What works now and will not once a person, or one agent of theirs, is suspended or ended. */
 export function leavingWith(ledger: Ledger, id: string): Leaving {
-  const { read } = ledger.trust;
-  if (!id.startsWith('agt_')) return leavingOf(read, recordsOf(ledger), id);
-  const owner = read(`agent/${id}`)?.owner ?? '';
-  const all = leavingOf(read, recordsOf(ledger), owner);
-  const agents = all.agents.filter(({ agent }) => agent === id);
-  return {
-    ...all,
-    keys: [],
-    groups: [],
-    agents,
-    federations: agents.flatMap(({ federations }) => federations),
-  };
+  return leavingOf(ledger.trust.read, recordsOf(ledger), id);
 }
 
 function* recordsOf(ledger: Ledger): Iterable<readonly [string, unknown]> {

@@ -1,6 +1,5 @@
 import { agentIsLive, type Read } from '@bulla/verifier/log';
 import { z } from 'zod';
-import type { Account } from '../account.ts';
 import { IssuerRefusal } from '../errors.ts';
 import {
   type ApiCall,
@@ -12,7 +11,6 @@ import {
 } from './endpoint.ts';
 import {
   type ApiAgent,
-  type ApiLeaving,
   agentChangeShape,
   agentPath,
   agentShape,
@@ -22,7 +20,7 @@ import {
   pageQuery,
   pageShape,
 } from './shapes.ts';
-import { sourceOf } from './source.ts';
+import { leavingWith, sourceOf } from './subject.ts';
 
 const listQuery = z.strictObject({
   ...pageQuery,
@@ -137,15 +135,9 @@ function changeOf({ account, path, query }: ChangeCall): Omit<PlannedChange, 'pl
     answer: (read, { before, ...made }) => ({
       ...made,
       agent: requireAgent(read, path.id),
-      leaving: made.dryRun ? leavingAgent(account, before, path.id) : null,
+      leaving: made.dryRun ? leavingWith(account, before, path.id) : null,
     }),
   };
-}
-
-function leavingAgent({ log }: Account, read: Read, id: string): ApiLeaving {
-  const agent = requireAgent(read, id);
-  const federations = log.federations().flatMap(([name, trust]) => (trust.agent === id ? [name] : []));
-  return { agents: agent.live ? [{ id, keys: agent.keys }] : [], keys: [], federations, groups: [] };
 }
 
 function requireAgent(read: Read, id: string): ApiAgent {

@@ -1,4 +1,4 @@
-import { leavingOf, type Read } from '@bulla/verifier/log';
+import type { Read } from '@bulla/verifier/log';
 import { z } from 'zod';
 import type { Account } from '../account.ts';
 import { IssuerRefusal } from '../errors.ts';
@@ -14,7 +14,6 @@ import {
 } from './endpoint.ts';
 import { namedPeople } from './named.ts';
 import {
-  type ApiLeaving,
   type ApiUser,
   dryRunQuery,
   noPath,
@@ -25,7 +24,7 @@ import {
   userPath,
   userShape,
 } from './shapes.ts';
-import { sourceOf } from './source.ts';
+import { leavingWith, sourceOf } from './subject.ts';
 
 const listQuery = z.strictObject({
   ...pageQuery,
@@ -154,14 +153,9 @@ function changeOf({ account, path, query }: ChangeCall): Omit<PlannedChange, 'pl
     answer: (read, { before, ...made }) => ({
       ...made,
       user: requireUser(read, path.id),
-      leaving: made.dryRun ? leavingUser(account, before, path.id) : null,
+      leaving: made.dryRun ? leavingWith(account, before, path.id) : null,
     }),
   };
-}
-
-function leavingUser({ log }: Account, read: Read, id: string): ApiLeaving {
-  const { agents, keys, federations, groups } = leavingOf(read, log.world.records(), id);
-  return { agents: agents.map((each) => ({ id: each.agent, keys: each.keys })), keys, federations, groups };
 }
 
 function fits(

@@ -5,12 +5,12 @@ import { agentIsLive, keyIsLive } from './standing.ts';
 
 /** What ends when a person leaves, or one of their agents is suspended: what a dry run shows. */
 export interface Leaving {
-  /** `prn_…`. */
+  /** `prn_…`: who leaves, or whose agent falls. */
   readonly principal: string;
   readonly status: PrincipalRecord['status'];
-  /** The person's own keys that are in force, thumbprints ascending. */
+  /** The person's own keys that are in force, thumbprints ascending; none where only an agent falls. */
   readonly keys: readonly string[];
-  /** Every group that the person is in, directly or not, ascending. */
+  /** Every group that the person is in, directly or not, ascending; none where only an agent falls. */
   readonly groups: readonly string[];
   /** Agents in force, with their keys in force, by id. */
   readonly agents: readonly LeavingAgent[];
@@ -28,8 +28,9 @@ export interface LeavingAgent {
 }
 
 /**
- * The blast radius of a person's suspension, deprovisioning or leaving a group: what works now and will not after it. Changes
- * nothing. `records`: all records of the same moment as `read`, such as `World.records()`; it is walked once.
+ * The blast radius of a person's suspension, deprovisioning or leaving a group, or of an agent's suspension or end: what works now
+ * and will not after it. Changes nothing. `records`: all records of the same moment as `read`, such as `World.records()`; it is
+ * walked once. `subject`: `prn_…` or `agt_…`.
  *
  * Does NOT know which envelopes are out, nor which holders they were handed on to: every one that began with this person or one
  * of these agents is refused as well.
@@ -39,15 +40,18 @@ export interface LeavingAgent {
 export function leavingOf(
   read: Read,
   records: Iterable<readonly [string, unknown]>,
-  principal: string,
+  subject: string,
 ): Leaving {
+  const only = read(`agent/${subject}`);
+  const principal = only?.owner ?? subject;
   const person = read(`principal/${principal}`);
-  if (person === undefined) throw new Refusal('rule_subject_unknown', 'no such person');
+  if (person === undefined) throw new Refusal('rule_subject_unknown', 'no such person or agent');
   const owned: string[] = [];
   const trusts: (readonly [name: string, agent: string])[] = [];
   for (const [key, record] of records) {
     if (key.startsWith('agent/') && (record as AgentRecord).owner === principal) {
-      owned.push(key.slice('agent/'.length));
+      const id = key.slice('agent/'.length);
+      if (only === undefined || id === subject) owned.push(id);
     } else if (key.startsWith('federation/') && (record as FederationRecord).status === 'trusted') {
       trusts.push([key.slice('federation/'.length), (record as FederationRecord).agent]);
     }
@@ -59,8 +63,8 @@ export function leavingOf(
   return {
     principal,
     status: person.status,
-    keys: person.keys.filter((key) => keyIsLive(read, key)),
-    groups: reachedGroups(read, person),
+    keys: only === undefined ? person.keys.filter((key) => keyIsLive(read, key)) : [],
+    groups: only === undefined ? reachedGroups(read, person) : [],
     agents,
     federations: agents.flatMap(({ federations }) => federations).sort(),
   };

@@ -27,6 +27,17 @@ test('what a person takes with them: keys, every group that is reached, live age
   });
 });
 
+test('of an agent: itself alone, while it is live', () => {
+  const { ledger, alice, robot } = createWorld();
+  ledger.agent(alice);
+  const agents = [{ agent: robot.id, kind: 'autonomous', keys: [thumbprint(robot)], federations: ['build'] }];
+  const only = { principal: alice.id, status: 'active', keys: [], groups: [] };
+  expect(leaving(ledger, robot.id)).toEqual({ ...only, agents, federations: ['build'] });
+  ledger.do({ type: 'agent.suspend', agent: robot.id });
+  expect(leaving(ledger, robot.id)).toEqual({ ...only, agents: [], federations: [] });
+  expect(codeOf(() => leaving(ledger, `agt_${'0'.repeat(32)}`))).toBe('rule_subject_unknown');
+});
+
 test('exactly what is shown before is gone after', () => {
   const leave: readonly ((id: string) => Operation)[] = [
     (principal) => ({ type: 'principal.suspend', principal }),
