@@ -1,7 +1,6 @@
 import { IssuerRefusal } from '../errors.ts';
 
 const maxBuckets = 10_000;
-const windowSeconds = 30;
 
 /** What is left of a bucket after one was taken. */
 export interface Allowance {
@@ -18,11 +17,14 @@ export interface Allowance {
 export type RateLimit = (key: string) => Allowance;
 
 /**
- * Token buckets in memory, one per key, each holding half a minute's worth. When there are too many keys the least
+ * Token buckets in memory, one per key, each holding `capacity`: by default half a minute's worth. When there are too many keys the least
  * recently used is forgotten, which at worst gives its owner a full bucket again.
  */
-export function createRateLimit(perMinute: number, now: () => number): RateLimit {
-  const capacity = Math.max(1, perMinute / 2);
+export function createRateLimit(
+  perMinute: number,
+  now: () => number,
+  capacity: number = Math.max(1, perMinute / 2),
+): RateLimit {
   const perSecond = perMinute / 60;
   const buckets = new Map<string, { left: number; at: number }>();
   return (key) => {
@@ -40,7 +42,7 @@ export function createRateLimit(perMinute: number, now: () => number): RateLimit
     }
     return {
       capacity: Math.floor(capacity),
-      windowSeconds,
+      windowSeconds: Math.ceil(capacity / perSecond),
       remaining: Math.floor(remaining),
       fullInSeconds: Math.ceil((capacity - remaining) / perSecond),
     };

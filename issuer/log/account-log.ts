@@ -15,6 +15,7 @@ import {
 } from '@bulla/verifier/log';
 import type { Engine } from '@bulla/verifier/policy';
 import { IssuerRefusal } from '../errors.ts';
+import { createRateLimit, type RateLimit } from '../http/rate.ts';
 import type { IssuerPorts } from '../ports.ts';
 import type { AccountStore, StoredCheckpoint } from '../store/store.ts';
 import type { RowWrite } from '../store/table.ts';
@@ -50,6 +51,10 @@ export interface Accepted {
 const minCheckpointSeconds = 0.05;
 /** How often a plan is made again because another process wrote first. */
 const maxPlans = 8;
+/** Of one person or agent: a lease that wraps requests is there for all, and its numbers are not given back. */
+const requestsPerMinute = 2;
+/** Room to resume every agent of a person at once. */
+const requestsAtOnce = 80;
 const noDocuments: ReadonlyMap<string, string> = new Map();
 
 const federationPrefix = 'federation/';
@@ -68,6 +73,7 @@ export class AccountLog {
   readonly #checkpoints: CheckpointSigner;
   readonly #turns = new Turns();
   readonly #listeners = new Set<() => void>();
+  readonly #limitAsker: RateLimit;
   #federations: ReadonlySet<string> = new Set();
   #closed = false;
   /** A tick waits for its turn: a slow disk must not pile them up. */
@@ -83,6 +89,7 @@ export class AccountLog {
   ) {
     this.account = options.store.account;
     this.#options = options;
+    this.#limitAsker = createRateLimit(requestsPerMinute, options.ports.now, requestsAtOnce);
     this.world = world;
     this.nodes = nodes;
     this.roster = roster;
@@ -167,7 +174,11 @@ export class AccountLog {
     });
   }
 
-  /** Wraps a request in an entry on the current head, signed by the delegate key, and appends it. */
+  /**
+   * Wraps a request in an entry on the current head, signed by the delegate key, and appends it.
+   *
+   * @throws {IssuerRefusal} `rate_limited` for somebody who asked too often; what the log refuses is not counted.
+   */
   async relay(request: string): Promise<Accepted> {
     parseRequest(request);
     return this.#turns.run(async () => {
@@ -176,7 +187,10 @@ export class AccountLog {
       const time = this.#entryTime();
       this.#requireRelay(time);
       const position = { account: this.account, seq: this.world.size, prev: this.world.head ?? '', time };
-      return this.#accept(parseEntry(signEntry({ ...position, request }, delegateKey)), []);
+      const entry = parseEntry(signEntry({ ...position, request }, delegateKey));
+      return this.#accept(entry, [], ({ by }) => {
+        this.#limitAsker(this.read(`key/${by.key}`)?.subject ?? by.key);
+      });
     });
   }
 
@@ -297,7 +311,12 @@ export class AccountLog {
     });
   }
 
-  async #accept(entry: UnverifiedEntry, documents: readonly unknown[]): Promise<Accepted> {
+  /** @param permit throws where an entry that the rules allow is not to be written all the same. */
+  async #accept(
+    entry: UnverifiedEntry,
+    documents: readonly unknown[],
+    permit: (change: Change) => void = () => undefined,
+  ): Promise<Accepted> {
     if (this.#closed) throw new IssuerRefusal('closing', 'issuer is shutting down');
     requireTime(entry.time, this.#options.ports.now());
     const expectedSize = this.world.size;
@@ -306,6 +325,7 @@ export class AccountLog {
     if (change === undefined)
       throw refusal ?? new IssuerRefusal('internal', 'entry was neither applied nor refused');
     requireDelegateTime(this.read, change, this.#options.ports.now());
+    permit(change);
     const published = await requireDocuments(change.op, documents, this.#options);
     const outcome = await this.#options.store.append({
       expectedSize,
