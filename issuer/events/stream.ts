@@ -10,7 +10,7 @@ import type { IssuerPorts, LogLine } from '../ports.ts';
 import { eventPositions, seenEvents } from '../store/events.ts';
 import type { AccountStore } from '../store/store.ts';
 import { addRow, expectRows, putRow, type RowWrite, removeRows } from '../store/table.ts';
-import type { EventStreamConfig } from './config.ts';
+import type { EventStreamConfig, SubjectAttribute } from './config.ts';
 import {
   actionOf,
   defaultActions,
@@ -170,10 +170,12 @@ export class EventStream {
   async #effectOf(event: SecurityEvent, action: EventAction, actor: EventActor): Promise<Effect> {
     const none = { principals: [], ops: [], rows: [] };
     if (action === 'ignore') return { ...none, outcome: 'ignored' };
-    const principals = await this.#find(event);
-    if (principals.length === 0) return { ...none, outcome: 'unknown' };
     // What stops somebody for a while stops everybody who may be meant: whoever shares an address must not shield its owner.
-    const shared = action === 'suspend' || action === 'end-sessions' ? maxShared : 1;
+    const stops = action === 'suspend' || action === 'end-sessions';
+    const shared = stops ? maxShared : 1;
+    const everybody = await this.#find(event);
+    const principals = stops && everybody.length > shared ? await this.#named(event, everybody) : everybody;
+    if (principals.length === 0) return { ...none, outcome: 'unknown' };
     if (principals.length > shared) return { ...none, principals, outcome: 'ambiguous' };
     const ops: Operation[] = [];
     const rows: RowWrite[] = [];
@@ -188,11 +190,20 @@ export class EventStream {
     return { outcome, principals, ops, rows };
   }
 
-  async #find({ subject }: SecurityEvent): Promise<readonly string[]> {
-    const { config, store, log } = this.#options;
+  async #find({ subject }: SecurityEvent, without?: SubjectAttribute): Promise<readonly string[]> {
+    const { config, signer, store, log } = this.#options;
     const demands = { rules: config.subjects, issuers: config.subjectIssuers ?? [config.issuer] };
-    const view = { rows: store, read: log.read, connection: config.connection };
-    return findSubjects(readSubject(subject, demands), view);
+    // Whom the lease does not reach is nobody here: else one of them who claims an address would have the whole refused.
+    const reach = log.read(`delegate/${signer.publicKey.thumbprint}`)?.lease.connection;
+    const view = { rows: store, read: log.read, connection: config.connection ?? reach };
+    const queries = readSubject(subject, demands).filter(({ attribute }) => attribute !== without);
+    return findSubjects(queries, view);
+  }
+
+  /** Addresses are whatever IdPs write, to as many people as they like; a name is taken once in a connection. */
+  async #named(event: SecurityEvent, everybody: readonly string[]): Promise<readonly string[]> {
+    const named = await this.#find(event, 'email');
+    return named.length > 0 ? named : everybody;
   }
 
   /** Moves the person's lane forward. Undefined: something newer was applied. */

@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import { provisioning } from '../../kit/issuer.ts';
+import { newSigner } from '../../kit/log.ts';
 import {
   caep,
   EventWorld,
@@ -258,6 +260,33 @@ test('nobody is shielded by another who claims the same address', async () => {
   expect(events.person()?.status).toBe('suspended');
   expect(await events.pushed(await transmitter.set(`${risc}account-enabled`, events.alice))).toBe('202');
   expect(events.outcome).toBe('ambiguous');
+  expect(events.person()?.status).toBe('suspended');
+});
+
+test('nobody is shielded by a crowd that claims the same address, where they are called so themselves', async () => {
+  const events = await create();
+  const { transmitter } = events;
+  const crowd = Array.from({ length: 9 }, (_, index) => `mallory${index}`);
+  for (const name of crowd) await events.provision(name, ['alice@corp.example']);
+  expect(await events.pushed(await transmitter.set(disabled, events.alice))).toBe('202');
+  expect(events.outcome).toBe('applied');
+  expect(events.person()?.status).toBe('suspended');
+});
+
+test('nobody is shielded by somebody of another connection, whom the lease of the stream does not reach', async () => {
+  const events = await create({ lease: { connection: 'okta' } });
+  const { transmitter, world } = events;
+  const signer = newSigner();
+  const lease = world.ledger.lease({ operations: provisioning, connection: 'entra' });
+  await events.admin({ type: 'delegate.grant', key: signer.publicKey.jwk, lease }, [signer]);
+  const entra = { ...world.okta, name: 'connection/entra', signer };
+  const userName = 'mallory@corp.example';
+  await world.hosted.people.provision(
+    { ...entra, config: { ...world.okta.config, name: 'entra' } },
+    { userName, externalId: null, body: { userName, emails: [{ value: 'alice@corp.example' }] } },
+  );
+  expect(await events.pushed(await transmitter.set(disabled, events.alice))).toBe('202');
+  expect(events.outcome).toBe('applied');
   expect(events.person()?.status).toBe('suspended');
 });
 
