@@ -12,8 +12,8 @@ import { parseProjection, project } from './project.ts';
 import { refuse } from './refuse.ts';
 import { type Attributes, readResource } from './values.ts';
 
-/** How often a change is tried anew where somebody else was faster, and the client named no version. */
-const maxAttempts = 4;
+/** How often a change is tried anew where somebody else was faster, and the client named no version: of so many at once each gets in. */
+const maxAttempts = 64;
 
 /** What a caller may reach. */
 export interface Access {

@@ -98,6 +98,25 @@ describe('one request of many', () => {
   });
 });
 
+test('changes of one group and one person that come at once all get in, those that end something too', async () => {
+  const people = await Promise.all(Array.from({ length: 20 }, async (_, index) => scim.user(`p${index}`)));
+  const [first = '', ...others] = people.map(({ id }) => id);
+  const group = await scim.group('Engineers', [first]);
+  const change = (op: string, value: string) =>
+    scim.patch(`/Groups/${group}`, { op, path: 'members', value: [{ value }] });
+  const answers = await Promise.all([
+    ...others.map(async (id) => change('add', id)),
+    change('remove', first),
+    ...others.map(async () =>
+      scim.patch(`/Users/${first}`, { op: 'replace', path: 'title', value: String(Math.random()) }),
+    ),
+    scim.patch(`/Users/${first}`, { op: 'replace', path: 'active', value: false }),
+  ]);
+  expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+  expect(new Set(await scim.membersOf(group))).toEqual(new Set(others));
+  expect(scim.statusOf(first)).toBe('suspended');
+});
+
 describe('what is kept', () => {
   test('a resource is not larger than a page of a search can bear', async () => {
     const long = 'x'.repeat(70_000);
