@@ -140,10 +140,13 @@ describe('a person, by requests that their own key signs', () => {
       await bob.does('agent', 'add', '--key', 'a'),
       await bob.does('agent', 'add', '--key', 'b'),
     ];
+    await bob.does('revoke', String((await bob.does('agent', 'add', '--keyless'))['agent']));
     await desk.json('suspend', String(second['agent']));
     await desk.json('suspend', bob.id);
     await desk.json('resume', bob.id, '--keep-key', bob.key);
     expect(await statusOf(first['agent'])).toBe('suspended (with its owner)');
+    expect(await bob.fails('agent', 'resume')).toBe('2 argument_invalid');
+    expect(await bob.fails('agent', 'resume', String(first['agent']), '--all')).toBe('2 argument_invalid');
     const { exit, stdout } = await desk.run([
       '--json',
       '--home',

@@ -61,6 +61,9 @@ test('nobody signs for other words, nor who was not named, and nothing is writte
   expect(await bob.fails('recovery', 'sign', file, ...words(asked).toReversed())).toBe('7 key_differs');
   expect(await carol.fails('recovery', 'sign', file, ...words(asked))).toBe('3 request_impossible');
   expect(readFileSync(file, 'utf8')).toBe(before);
+  const { account } = desk.account();
+  const elsewhere = desk.write('elsewhere.json', before.replace(account, `acct_${'A'.repeat(43)}`));
+  expect(await bob.fails('recovery', 'sign', elsewhere, ...words(asked))).toBe('2 argument_invalid');
   const nonsense = desk.write('nonsense.json', '{"recover": 1}');
   expect(await bob.fails('recovery', 'sign', nonsense, ...words(asked))).toBe('2 argument_invalid');
 });

@@ -53,6 +53,15 @@ describe('an event that is pushed', () => {
     expect((await world.token()).status).toBe(401);
   });
 
+  test('ends no sessions of whoever is stopped already, and lets them back in no sooner', async () => {
+    const events = await create();
+    const { transmitter } = events;
+    await events.pushed(await transmitter.set(`${risc}account-disabled`, events.alice));
+    const before = events.person();
+    expect(await events.pushed(await transmitter.set(`${caep}session-revoked`, events.alice))).toBe('202');
+    expect(events.person()).toEqual(before);
+  });
+
   test.each([
     ['device-compliance-change', { current_status: 'not-compliant' }, 'active', 2],
     ['device-compliance-change', { current_status: 'compliant' }, 'active', 0],

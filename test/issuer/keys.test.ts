@@ -70,6 +70,19 @@ describe('an answer about keys proves', () => {
     const old = trusted(before.checkpoint);
     expect(codeOf(() => verifyKeyAnswer(bytes(after), question, old))).toBe('key_answer_elsewhere');
   });
+  test('what was written a moment ago, before a checkpoint of it was due', async () => {
+    const own = await IssuerWorld.create();
+    const { log } = own.hosted;
+    const [admin] = own.ledger.admins;
+    if (admin === undefined) throw new Error('there is no admin');
+    for (const group of ['one', 'two']) {
+      const op = { type: 'group.create', group, protected: false } as const;
+      await log.write(admin, () => ({ ops: [op] }));
+    }
+    expect(log.checkpoint?.size).toBeLessThan(log.world.size);
+    expect(await log.covered(({ size }) => size)).toBe(log.world.size);
+    await own.remove();
+  });
   test('that there is no such person', async () => {
     const principal = `prn_${'0'.repeat(32)}`;
     const answer = await ask(`/people/${principal}/keys`);

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose';
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 import { type Configuration, Provider } from 'oidc-provider';
 
 export interface LoginIdpOptions {
@@ -28,6 +28,8 @@ export interface LoginIdp {
   logIn(authorizationUrl: string, name: string): Promise<string>;
   /** An ID token by the code flow of a client, as the IdP gives it to whoever logs in. Default client: `bulla-people`. */
   idToken(name: string, nonce: string, clientId?: string): Promise<string>;
+  /** A token that it never would give out, signed as it signs. */
+  sign(claims: Readonly<Record<string, unknown>>): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -59,6 +61,8 @@ export async function startLoginIdp(options: LoginIdpOptions = {}): Promise<Logi
     thumbprint: await calculateJwkThumbprint(jwk),
     logIn: (authorizationUrl, name) => logIn(issuer, authorizationUrl, name),
     idToken: (name, nonce, clientId = 'bulla-people') => idToken(issuer, name, nonce, clientId),
+    sign: (claims) =>
+      new SignJWT({ ...claims }).setProtectedHeader({ alg: 'ES256', kid: 'login' }).sign(privateKey),
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

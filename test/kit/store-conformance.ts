@@ -225,6 +225,7 @@ export function storeConformance({ name, create }: StoreConformance): void {
       expect(await found({}, { by: ['name'], limit: 2, offset: 1 })).toEqual(['b', 'c']);
       expect(await found({ version: { above: 0, below: 3 } }, { by: ['version'] })).toEqual(['a', 'd']);
       expect(await found({ log: null }, { by: ['name'] })).toEqual(['a', 'b', 'c']);
+      expect(await found({ log: {} })).toEqual(['d']);
       expect(await found({ name: "a' OR '1'='1" })).toEqual([]);
       expect(await account.first(resources, { name: 'zzz' })).toBeUndefined();
       expect(await account.count(resources, { version: { below: 2 } })).toBe(2);

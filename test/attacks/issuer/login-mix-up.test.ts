@@ -143,6 +143,34 @@ describe('an issuer that names its own IdP, which sends people on to theirs with
   });
 });
 
+it.each([
+  [
+    'an IdP in the clear',
+    '/activation/look',
+    { login: { issuer: 'http://idp.example', audience: 'x', salt: 'x' } },
+  ],
+  [
+    'a log-in page that is a script',
+    '/openid-configuration',
+    { authorization_endpoint: 'javascript:alert(1)' },
+  ],
+  ['a log-in page that is a file', '/openid-configuration', { authorization_endpoint: 'file:///etc/passwd' }],
+])('nobody is sent to %s', async (_name, path, change) => {
+  await at.invited.provision('bob');
+  const url = await at.invitation();
+  answering(path, (answer) => ({ ...answer, ...change }));
+  let page = '';
+  const stopped = at.browse(['--insecure-plaintext-key', 'activate', url], async (browser) => {
+    await browser.submit({ way: 'login' });
+    page = browser.page;
+    expect(browser.refresh).toBe('');
+    throw new Error('enough');
+  });
+  await expect(stopped).rejects.toThrow('enough');
+  expect(page).toContain('login_refused');
+  expect(page).not.toMatch(/idp\.example|javascript:|passwd/u);
+});
+
 it('an IdP that does not name itself has an address of its own to send people back to', async () => {
   const { issuer } = at.invited.idp;
   const bob = await at.invited.provision('bob');

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, test } from 'vitest';
-import { InvitedWorld } from '../../kit/invited.ts';
+import { InvitedWorld, operatorToken } from '../../kit/invited.ts';
 
 let invited: InvitedWorld;
 beforeEach(async () => {
@@ -49,6 +49,34 @@ describe('a session of an operator', () => {
       'operator_login_refused',
     );
     expect(await open('not.a.token', secret)).toBe('operator_login_refused');
+  });
+
+  test.each<[string, Readonly<Record<string, unknown>>, string]>([
+    ['got by us for others too', { aud: ['bulla-operators', 'x'], azp: 'bulla-operators' }, 'opened'],
+    ['for others too, and got by whom it does not say', { aud: ['bulla-operators', 'x'] }, 'refused'],
+    ['got by another', { azp: 'x' }, 'refused'],
+    ['of another issuer', { iss: 'https://idp.example' }, 'refused'],
+    ['of nobody', { sub: undefined }, 'refused'],
+    ['without an end', { exp: undefined }, 'refused'],
+    ['that has ended', { exp: 1 }, 'refused'],
+    ['without a beginning', { iat: undefined }, 'refused'],
+    ['of tomorrow', { iat: Math.floor(Date.now() / 1000) + 86_400 }, 'refused'],
+    ['with no `nonce`', { nonce: undefined }, 'refused'],
+  ])('an ID token %s', async (_name, change, answer) => {
+    const secret = secretOf();
+    const iat = Math.floor(Date.now() / 1000);
+    const plain = { iss: invited.idp.issuer, sub: 'idp-olga', aud: 'bulla-operators', iat, exp: iat + 60 };
+    const token = await invited.idp.sign({ ...plain, nonce: nonceOf(secret), ...change });
+    expect(await open(token, secret)).toBe(answer === 'opened' ? answer : 'operator_login_refused');
+  });
+
+  it('whoever guesses is slowed down, and a good token is not', async () => {
+    const statuses = [];
+    for (let guess = 0; guess < 31; guess += 1) {
+      statuses.push((await invited.world.get('/operator/people', secretOf())).status);
+    }
+    expect([statuses[0], statuses.at(-1)]).toEqual([401, 429]);
+    expect((await invited.world.get('/operator/people', operatorToken)).status).toBe(200);
   });
 
   it('an operator whose line was removed is one no more', async () => {
