@@ -7,7 +7,7 @@ export const exchangeHints: Partial<Readonly<Record<IssuerCode | Code, string>>>
     'the audience is written exactly as `bulla admin audience list` has it, with or without the slash; `bulla call` takes it as --resource',
   scope_refused:
     'scopes, those in the token too, have to name an action of the API; `bulla policy show <slot>` has them',
-  client_inactive: '`bulla admin agent show` says why',
+  client_inactive: '`bulla agent show` says why, or `bulla admin person show` of its owner',
   nothing_vouched:
     'a credential that is bound to no key is good for listed actions only: `bulla admin agent vouch <agent> <actions>`',
   federation_unknown: '`bulla admin federation list` shows whose tokens stand for an agent',

@@ -99,8 +99,8 @@ export class FollowedLog {
     try {
       const late = (): never => {
         throw new CliError('log_unreachable', `the log at \`${options.url}\` could not be followed`, {
-          reason: state.alarm,
-          hint: 'is the issuer running, and is the read token still valid?',
+          ...(state.alarm !== 'log_unreachable' && { reason: state.alarm }),
+          hint: 'is the issuer running, and is the read token still valid? That of a person is void while they are suspended',
         });
       };
       await log.#within(follower.ready, late);

@@ -1,4 +1,5 @@
-import type { Ports } from '@bulla/verifier';
+import { issuerCodes } from '@bulla/issuer';
+import { codes, type Ports } from '@bulla/verifier';
 import { isJsonObject } from '@bulla/verifier/envelope';
 import type { PolicySetDocument } from '@bulla/verifier/policy';
 import { CliError } from './errors.ts';
@@ -79,7 +80,7 @@ async function post(
   const unavailable = response.status >= 500 || response.status === 429;
   throw new CliError(
     unavailable ? 'issuer_unreachable' : 'issuer_refused',
-    `the issuer answered ${response.status}`,
+    `the issuer answered ${response.status}${meaningOf(code)}`,
     { reason: code },
   );
 }
@@ -124,10 +125,11 @@ export async function ask(
   }
   if (!response.ok) {
     const away = response.status >= 500 || response.status === 429;
+    const code = codeOf(text);
     throw new CliError(
       away ? 'issuer_unreachable' : 'issuer_refused',
-      `the issuer answered ${response.status}`,
-      { reason: codeOf(text) },
+      `the issuer answered ${response.status}${meaningOf(code)}`,
+      { reason: code },
     );
   }
   return objectOf(text);
@@ -141,6 +143,15 @@ function objectOf(text: string): Readonly<Record<string, unknown>> {
     // Falls through: the parser's message would quote the answer.
   }
   throw new CliError('issuer_refused', 'the issuer answered something that is not JSON');
+}
+
+/** What our own tables say of a code; no word of the issuer's gets into a message. */
+function meaningOf(code: string | undefined): string {
+  if (code === undefined) return '';
+  const row = [issuerCodes, codes].find((table) => Object.hasOwn(table, code)) as
+    | Readonly<Record<string, { readonly meaning: string }>>
+    | undefined;
+  return row?.[code] === undefined ? '' : `: ${row[code].meaning}`;
 }
 
 /** `code` of a problem (RFC 9457); anything that is not a short word is dropped. */

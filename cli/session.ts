@@ -66,7 +66,7 @@ export class Session {
     const { person } = this.account;
     if (person !== undefined) return person;
     throw new CliError('request_impossible', 'this home has no person in the account', {
-      hint: 'the mail that invited you says how to activate yourself; admins use `bulla admin`',
+      hint: 'the mail that invited you says how; if an admin added you: `bulla admin account add --person`; admins use `bulla admin`',
     });
   }
 

@@ -9,6 +9,11 @@ export function isThumbprint(text: string): boolean {
   return thumbprint.test(text);
 }
 
+/** Whether this is a whole id of a person. */
+export function isPrincipalId(text: string): boolean {
+  return principal.test(text);
+}
+
 /**
  * The person or agent meant: a whole id, or the beginning of one that only one subject has (at least 6 characters after
  * `prn_` or `agt_`).

@@ -86,7 +86,7 @@ function configPage(): string {
 
 Generated from the schema in \`issuer/config.ts\` by \`npm run docs\`. A JSON file, the environment, or both; the environment
 wins. Environment values other than \`BULLA_PUBLIC_URL\`, \`BULLA_DATABASE\` and \`BULLA_HOST\` are JSON. An unknown field is refused; a
-missing one is named, and the process exits with 78.
+missing one is named, and the process exits with 78. A relative path is relative to the folder in which the issuer is started.
 
 | field | default | meaning |
 | --- | --- | --- |

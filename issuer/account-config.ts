@@ -87,7 +87,7 @@ const account = z
       .min(1)
       .optional()
       .describe(
-        'File (mode 0600) with the private JWK that wraps requests of people and owners; needs a lease with `request.relay`. Default: the mint key.',
+        'File (mode 0600) with the private JWK that wraps requests of people and owners; needs a lease with `request.relay`, and with `principal.activate` where people may confirm themselves on the issuer’s word alone. Default: the mint key.',
       ),
     readTokens: z
       .array(

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { createSigner, type PrivateJwk, type Signer } from '@bulla/verifier';
 import { ConfigError } from './errors.ts';
 
@@ -40,7 +41,7 @@ function readPrivateFile(field: string, file: string): string {
   try {
     descriptor = openSync(file, 'r');
   } catch {
-    throw new ConfigError(`\`${field}\`: \`${file}\` cannot be read`);
+    throw new ConfigError(`\`${field}\`: \`${path.resolve(file)}\` cannot be read`);
   }
   try {
     // Of the open file, so that what was checked is what is read.

@@ -1,6 +1,7 @@
 import type { Signer } from '@bulla/verifier';
 import { type Operation, signRequest } from '@bulla/verifier/log';
 import { CliError, describeFailure } from '../errors.ts';
+import { fingerprintWords } from '../fingerprint.ts';
 import { isCallback, type Login, startLogin } from '../login.ts';
 import type { Surroundings } from '../surroundings.ts';
 import { complete, type Invitation, type Invited } from './invitation.ts';
@@ -130,7 +131,7 @@ export class Ceremony {
   #handOver(keys: OwnKeys): string {
     const handOver = this.#request(keys, {}, handOverSeconds);
     this.#options.onEnd({ kind: 'handed-over', signer: keys.signer, handOver });
-    return sponsorPage(handOver);
+    return sponsorPage(handOver, fingerprintWords(keys.signer.publicKey.thumbprint).join(' '));
   }
 
   #request(keys: OwnKeys, proof: Proof, seconds: number): string {

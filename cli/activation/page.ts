@@ -88,10 +88,13 @@ function onward(title: string, text: string, url: string): string {
   );
 }
 
-export function sponsorPage(handOver: string): string {
+/** `words`: of the new key. The sponsor types what the person reads to them, whatever the text says. */
+export function sponsorPage(handOver: string, words: string): string {
   return page('Hand this to a sponsor', [
     '<p>Your key is made. Give this text to a sponsor, by a way on which nobody can change it. It holds no secret.</p>',
     `<textarea readonly>${escaped(handOver)}</textarea>`,
+    '<p>They will ask for the words of your key. Read them aloud yourself:</p>',
+    `<p><b>${escaped(words)}</b></p>`,
     '<p>They run <code>bulla sponsor confirm</code> with it. Then run <code>bulla activate</code> with your invitation again.</p>',
   ]);
 }
@@ -106,7 +109,9 @@ export function donePage(rows: Readonly<Record<string, string>>): string {
 export function failedPage(message: string, code: string, again: boolean): string {
   return page('That did not work', [
     `<p class="error" role="alert">${escaped(message)} (${escaped(code)})</p>`,
-    again ? '<p><a href="/">Try again</a></p>' : '<p>The program has ended. See what it printed.</p>',
+    again
+      ? '<p><a href="/">Try again</a></p>'
+      : '<p>The program has ended, and printed the same. You can start it again with the same invitation.</p>',
   ]);
 }
 
@@ -117,5 +122,7 @@ export function loginPage(url: string): string {
 
 /** After a log-in of an operator: the browser's part is over. */
 export function loggedInPage(): string {
-  return page('You are logged in', ['<p>Go on where you started the command. You can close this page.</p>']);
+  return page('Back to the command', [
+    '<p>The log-in is done. Whether the issuer takes it is said where you started the command. You can close this page.</p>',
+  ]);
 }

@@ -1,7 +1,9 @@
-import type { BullaCommand } from '../command.ts';
+import type { BullaCommand, Given } from '../command.ts';
 import { CliError } from '../errors.ts';
+import type { OwnPerson } from '../home.ts';
 import { table } from '../output.ts';
 import type { Session } from '../session.ts';
+import { isPrincipalId } from '../subjects.ts';
 
 export function registerAccount(admin: BullaCommand): void {
   const account = admin
@@ -14,6 +16,8 @@ export function registerAccount(admin: BullaCommand): void {
     .argument('<account>', 'acct_…, as its operator told you')
     .requiredOption('--issuer-url <url>', 'where its issuer is')
     .many('--admin-key <key>', 'name of the key in this home that signs; repeat')
+    .option('--person <id>', 'who you are there, where an admin added you with a key of yours')
+    .option('--key <key>', 'name of your key in this home: it signs what you ask for (with --person)')
     .example('bulla admin account add acct_… --issuer-url https://issuer.example < read-token')
     .run(async (session, given) => {
       const id = given.argument(0);
@@ -22,7 +26,14 @@ export function registerAccount(admin: BullaCommand): void {
       if (!URL.canParse(url)) throw new CliError('argument_invalid', '`--issuer-url` is not a URL');
       const readToken = (await session.surroundings.readStdin()).trim();
       if (readToken === '') throw new CliError('argument_invalid', 'stdin has no read token');
-      session.home.putAccount({ account: id, url, readToken, adminKeys: given.list('adminKey') });
+      const person = ownPerson(session, given);
+      session.home.putAccount({
+        account: id,
+        url,
+        readToken,
+        adminKeys: given.list('adminKey'),
+        ...(person !== undefined && { person }),
+      });
       session.output.result({ account: id, url }, [`noted ${id}`, 'next: bulla log verify']);
     });
   account
@@ -42,6 +53,19 @@ export function registerAccount(admin: BullaCommand): void {
     .description('Show the current account as the log has it.')
     .example('bulla admin account show')
     .run(show);
+}
+
+/** Whether the log says so too is asked by every command that signs with the key. */
+function ownPerson(session: Session, given: Given): OwnPerson | undefined {
+  const id = given.text('person');
+  const key = given.text('key');
+  if (id === undefined && key === undefined) return undefined;
+  if (id === undefined || key === undefined) {
+    throw new CliError('argument_invalid', '`--person` and `--key` go together');
+  }
+  if (!isPrincipalId(id)) throw new CliError('argument_invalid', 'not a whole id of a person, `prn_…`');
+  session.home.readKey(key);
+  return { id, key };
 }
 
 async function show(session: Session): Promise<void> {

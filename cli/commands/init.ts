@@ -69,7 +69,9 @@ async function init(session: Session, given: Given): Promise<void> {
         'leases end in': span(leaseSeconds),
       }),
       'The admin key signs everything; the issuer never sees it. Back the home up.',
-      `next: bulla serve --config ${configFile}`,
+      ...(another
+        ? ['This home works on it from now on; `--account` names the one before.', 'next: restart the issuer']
+        : [`next: bulla serve --config ${configFile}`]),
       'then: bulla policy publish <folder> --slot <name>',
     ],
   );

@@ -42,7 +42,7 @@ export function registerLease(admin: BullaCommand): void {
     .command('renew')
     .description('Let a lease last from now on; run it from cron, with a key of its own.')
     .argument('[key...]', 'thumbprints of the service keys; none: every lease in force')
-    .option('--for <time>', 'how long from now, at most 7d', '24h')
+    .option('--for <time>', 'how long from now, at most 7d (default: 24h, and no lease is made shorter)')
     .example('bulla admin lease renew --for 24h')
     .run(renew);
   lease
@@ -137,6 +137,7 @@ function secondsOf(given: Given): number {
 
 async function renew(session: Session, given: Given): Promise<void> {
   const named = given.rest(0).map(thumbprintOf);
+  const chosen = given.text('for') !== undefined;
   const seconds = secondsOf(given);
   await session.signing(async (ledger) => {
     const inForce = ledger.names('delegate/').filter((key) => {
@@ -146,14 +147,21 @@ async function renew(session: Session, given: Given): Promise<void> {
     const keys = named.length > 0 ? named : inForce;
     if (keys.length === 0) throw new CliError('subject_unknown', 'no lease is in force');
     const renewed = [];
+    const kept = [];
     for (const key of keys) {
+      const end = ledger.trust.read(`delegate/${key}`)?.lease.notAfter ?? 0;
+      if (!chosen && end > ledger.now() + seconds) {
+        kept.push({ key, notAfter: end });
+        continue;
+      }
       const { seq, checkpoint } = await renewLease(ledger, key, seconds);
       renewed.push({ key, seq, checkpoint });
     }
     const until = ledger.now() + seconds;
-    session.output.result({ done: 'delegate.renew', renewed, until }, [
-      `renewed ${keys.length === 1 ? 'one lease' : `${keys.length} leases`} until ${when(until)}`,
+    session.output.result({ done: 'delegate.renew', renewed, kept, until }, [
+      `renewed ${renewed.length === 1 ? 'one lease' : `${renewed.length} leases`} until ${when(until)}`,
       ...renewed.map(({ key, seq }) => `  ${key}  entry ${seq}`),
+      ...kept.map(({ key, notAfter }) => `  ${key}  lasts until ${when(notAfter)} already`),
     ]);
   });
 }

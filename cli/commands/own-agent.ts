@@ -94,7 +94,9 @@ async function resumeOwn(session: Session, given: Given): Promise<void> {
     if (text === undefined) return resumeAll(session, ledger, given, owner);
     const id = subjectId(ledger, text, 'agt');
     const keys = given.flag('keepAllKeys') ? keysOf(ledger, id) : given.list('keepKey');
+    const had = keysOf(ledger, id).length;
     const entry = await resume(ledger, id, keys);
+    warnOfEnded(session, had - keys.length, id);
     reportEntry(session.output, `resumed ${id}; ${keys.length} of its keys stay`, entry, {
       data: { agent: id, keys },
     });
@@ -102,6 +104,14 @@ async function resumeOwn(session: Session, given: Given): Promise<void> {
 }
 
 /** One entry each: what one of them is refused for, such as an admin's suspension, holds up no other. */
+/** A key that ended comes back for nobody, so that the agent needs another one. */
+function warnOfEnded(session: Session, ended: number, agent: string): void {
+  if (ended <= 0) return;
+  session.output.warn(
+    `${ended === 1 ? 'one key' : `${ended} keys`} of ${agent} ended for ever; a new one: \`bulla key add ${agent} --key <name>\``,
+  );
+}
+
 async function resumeAll(session: Session, ledger: Ledger, given: Given, owner: string): Promise<void> {
   const { read } = ledger.trust;
   const down = agentsOf(ledger, owner).filter(
@@ -109,7 +119,10 @@ async function resumeAll(session: Session, ledger: Ledger, given: Given, owner: 
   );
   const done: { agent: string; status: string; refused?: string }[] = [];
   for (const id of down) {
-    const refused = await tried(resume(ledger, id, given.flag('keepAllKeys') ? keysOf(ledger, id) : []));
+    const had = keysOf(ledger, id);
+    const kept = given.flag('keepAllKeys') ? had : [];
+    const refused = await tried(resume(ledger, id, kept));
+    if (refused === undefined) warnOfEnded(session, had.length - kept.length, id);
     done.push({ agent: id, status: statusOf(ledger, id), ...(refused !== undefined && { refused }) });
   }
   const rows = done.map(({ agent, status, refused }) => [agent, status, refused ?? '']);

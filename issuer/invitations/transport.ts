@@ -39,7 +39,7 @@ export function createMailTransport(config: InvitationsConfig): MailTransport {
         disableUrlAccess: true,
       };
       const sent: unknown = await transporter.sendMail(options);
-      if (config.sinkFolder !== undefined) keep(config.sinkFolder, messageOf(sent));
+      if (config.sinkFolder !== undefined) keep(config.sinkFolder, legible(messageOf(sent), text));
     },
     close: () => transporter.close(),
   };
@@ -78,8 +78,14 @@ function messageOf(sent: unknown): Buffer {
   return Buffer.isBuffer(message) ? message : Buffer.alloc(0);
 }
 
+/** As it would travel, but with the text as it is: somebody copies the command out of it. */
+function legible(message: Buffer, text: string): string {
+  const [head = ''] = message.toString('utf8').split('\n\n', 1);
+  return `${head.replace(/^(Content-Transfer-Encoding: ).*$/mu, '$18bit')}\n\n${text}`;
+}
+
 /** Whole or not at all: somebody may be watching the folder. */
-function keep(folder: string, message: Buffer): void {
+function keep(folder: string, message: string): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const name = path.join(folder, `${Date.now()}-${randomBytes(4).toString('hex')}`);
   writeFileSync(`${name}.part`, message, { mode: 0o600 });

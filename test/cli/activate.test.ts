@@ -68,10 +68,18 @@ describe('bulla activate', () => {
   it('is refused by the log where somebody else logs in, and the invitation still works', async () => {
     const bob = await at.invited.provision('bob');
     const url = await at.invitation();
-    const mallory = await activate(url, logIn('mallory'), plainKey);
+    let shown = '';
+    const mallory = await activate(
+      url,
+      async (browser) => {
+        shown = (await logIn('mallory')(browser)).page;
+      },
+      plainKey,
+    );
     expect(JSON.parse(mallory.stdout)).toMatchObject({
       error: { code: 'issuer_refused', reason: 'rule_login_mismatch' },
     });
+    expect(shown).toContain('of somebody else than who was provisioned');
     expect(at.invited.world.hosted.log.read(`principal/${bob}`)?.status).toBe('pending');
     expect((await activate(url, logIn('bob'), plainKey)).exit).toBe(0);
   });

@@ -162,6 +162,9 @@ describe('leases', () => {
     await desk.json('admin', 'lease', 'renew', String(key), '--for', '3h');
     const after = (await desk.json('admin', 'lease', 'show', String(key)))['lease'];
     expect((after as { notAfter: number }).notAfter).toBeGreaterThan(before);
+    await desk.json('admin', 'lease', 'renew', String(key), '--for', '7d');
+    const { renewed, kept } = await desk.json('admin', 'lease', 'renew', String(key));
+    expect({ renewed, kept }).toMatchObject({ renewed: [], kept: [{ key }] });
     await desk.json('admin', 'lease', 'revoke', String(key));
     expect(await desk.json('admin', 'lease', 'show', String(key))).not.toMatchObject({ status: 'active' });
   });

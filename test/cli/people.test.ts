@@ -164,6 +164,15 @@ describe('a person, by requests that their own key signs', () => {
       ],
     });
   });
+  test('hears that an agent which comes back without its keys needs a new one', async () => {
+    const { agent } = await bob.does('agent', 'add', '--key', 'c');
+    await bob.does('agent', 'suspend', String(agent));
+    const { stderr } = await desk.run(['--home', bob.home, 'agent', 'resume', '--all']);
+    expect(stderr).toContain(`one key of ${String(agent)} ended for ever`);
+    await bob.does('agent', 'suspend', String(agent));
+    const again = await desk.run(['--home', bob.home, 'agent', 'resume', String(agent)]);
+    expect(again.stderr).not.toContain('ended for ever');
+  });
   test("cannot touch another's agent, nor suspend a person, nor act where the home has nobody", async () => {
     const { agent } = await alice.does('agent', 'add', '--key', 'mine');
     expect(await bob.fails('agent', 'suspend', String(agent))).toBe('3 issuer_refused rule_not_owner');

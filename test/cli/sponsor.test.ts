@@ -38,11 +38,30 @@ async function homeOf(isSponsor: boolean): Promise<readonly string[]> {
   const { account } = world.ledger;
   const folder = desk.fresh('home');
   desk.write(`${folder}/keys/me.json`, JSON.stringify(key.jwk));
-  const person = { id, key: 'me' };
-  const accounts = [{ account, url: world.config.publicUrl, readToken, adminKeys: [], person }];
-  desk.write(`${folder}/home.json`, JSON.stringify({ version: 1, current: account, accounts }));
-  return ['--json', '--home', desk.path(folder)];
+  const home = ['--json', '--home', desk.path(folder)];
+  const where = ['--issuer-url', world.config.publicUrl, '--person', id, '--key', 'me'];
+  const { exit } = await desk.run([...home, 'admin', 'account', 'add', account, ...where], {
+    ...options(),
+    stdin: readToken,
+  });
+  expect(exit).toBe(0);
+  return home;
 }
+
+test('who they are in the account is noted with a key that is there, or not at all', async () => {
+  const { account } = invited.world.ledger;
+  const note = (...more: readonly string[]): Promise<string> =>
+    desk.failure(['admin', 'account', 'add', account, '--issuer-url', 'https://issuer.example', ...more], {
+      ...options(),
+      stdin: readToken,
+    });
+  const id = `prn_${'0'.repeat(32)}`;
+  expect(await note('--person', id)).toBe('2 argument_invalid');
+  expect(await note('--key', 'me')).toBe('2 argument_invalid');
+  expect(await note('--person', 'prn_3f2a9c', '--key', 'me')).toBe('2 argument_invalid');
+  expect(await note('--person', id, '--key', 'nobodys')).toMatch(/key_missing$/u);
+  expect(await desk.failure(['me'], options())).toMatch(/home_missing$/u);
+});
 
 /** Bob gets as far as the text for a sponsor. */
 async function handOver(): Promise<{

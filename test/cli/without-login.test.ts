@@ -39,8 +39,13 @@ const record = () => at.invited.world.hosted.log.read(`principal/${bob}`);
 
 async function handOver(url: string): Promise<{ readonly handOver: string; readonly key: string }> {
   const argv = ['--json', plainKey, 'activate', url, '--recovery', 'spare'];
-  const { stdout } = await at.browse(argv, goWay('sponsor'));
-  return JSON.parse(stdout) as { handOver: string; key: string };
+  let shown = '';
+  const { stdout } = await at.browse(argv, async (browser) => {
+    shown = (await goWay('sponsor')(browser)).page;
+  });
+  const made = JSON.parse(stdout) as { handOver: string; key: string };
+  expect(shown).toContain(fingerprintWords(made.key).join(' '));
+  return made;
 }
 
 /** Somebody read the mail, knows the key by the log, and asks for the read token with a signature of their own. */

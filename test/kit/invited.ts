@@ -75,7 +75,7 @@ async function startMailbox(): Promise<Mailbox> {
 /** The mails that a sink folder holds, oldest first. */
 export function sinkMails(folder: string): readonly string[] {
   const files = readdirSync(folder).filter((file) => file.endsWith('.eml'));
-  return files.sort().map((file) => plain(readFileSync(join(folder, file), 'utf8')));
+  return files.sort().map((file) => readFileSync(join(folder, file), 'utf8'));
 }
 
 function plain(message: string): string {
