@@ -191,7 +191,7 @@ describe('whom a lease reaches', () => {
     ['suspending', { type: 'principal.suspend', principal: alice.id }, yes, no, yes],
     [
       'resuming whom the connection suspended',
-      { type: 'principal.resume', principal: bob.id, keys: [] },
+      { type: 'principal.resume', principal: bob.id, keys: [thumbprint(bob)] },
       yes,
       no,
       'rule_rank_too_low',
@@ -214,7 +214,7 @@ describe('whom a lease reaches', () => {
     expect(ledger.codeOf(ledger.sign({ op }))).toBe('accepted');
   });
   test('a new key of a connection ends what its old one began, and no other connection does', () => {
-    const op: Operation = { type: 'principal.resume', principal: bob.id, keys: [] };
+    const op: Operation = { type: 'principal.resume', principal: bob.id, keys: [thumbprint(bob)] };
     const next = ledger.grant({ ...lease, ...provisioning, connection: 'corp' });
     expect(ledger.codeOf(ledger.sign({ op }, next))).toBe('accepted');
   });

@@ -212,7 +212,7 @@ describe('key.revoke', () => {
     ledger.do(add, [fresh]);
     ledger.do({ type: 'agent.suspend', agent: robot.id }, [], eve);
     ledger.do({ type: 'key.revoke', key: thumbprint(alice), since: 0 });
-    ledger.do({ type: 'agent.resume', agent: robot.id, keys: [] }, [], eve);
+    ledger.do({ type: 'agent.resume', agent: robot.id, keys: [thumbprint(robot)] }, [], eve);
     expect(agentIsLive(ledger.read, robot.id)).toBe(false);
     ledger.do({ type: 'agent.suspend', agent: robot.id });
     ledger.do({ type: 'agent.resume', agent: robot.id, keys: [] });

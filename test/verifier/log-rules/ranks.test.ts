@@ -53,7 +53,7 @@ describe('an agent', () => {
     expect(as(world, first, op)).toBe('accepted');
     expect(as(world, second, op)).toBe('accepted');
     expect(as(world, first, op)).toBe('rule_status');
-    const resume: Operation = { type: 'agent.resume', agent: robot.id, keys: [] };
+    const resume: Operation = { type: 'agent.resume', agent: robot.id, keys: [thumbprint(robot)] };
     expect(as(world, third, resume)).toBe('accepted');
     expect(ledger.read(`agent/${robot.id}`)).toMatchObject({
       status: 'suspended',
@@ -75,6 +75,23 @@ describe('an agent', () => {
     for (const by of ['delegate', 'owner'] as const) as(world, by, suspend);
     expect(as(world, 'owner', resume)).toBe('accepted');
     expect(agentIsLive(ledger.read, robot.id)).toBe(true);
+  });
+  test.each(['person', 'agent'] as const)('a %s that a delegate resumes keeps every key', (kind) => {
+    const world = createWorld();
+    const { alice, robot } = world;
+    const resume = (keys: readonly string[]): Operation =>
+      kind === 'person'
+        ? { type: 'principal.resume', principal: alice.id, keys }
+        : { type: 'agent.resume', agent: robot.id, keys };
+    as(
+      world,
+      'delegate',
+      kind === 'person'
+        ? { type: 'principal.suspend', principal: alice.id }
+        : { type: 'agent.suspend', agent: robot.id },
+    );
+    expect(as(world, 'delegate', resume([]))).toBe('rule_not_permitted');
+    expect(as(world, 'delegate', resume([thumbprint(kind === 'person' ? alice : robot)]))).toBe('accepted');
   });
   test('resumed keeps only the keys that are named', () => {
     const world = createWorld();
@@ -131,7 +148,8 @@ describe('a person', () => {
       'accepted',
       'rule_status',
     ]);
-    const resume: Operation = { type: 'principal.resume', principal: world.alice.id, keys: [] };
+    const keys = [thumbprint(world.alice)];
+    const resume: Operation = { type: 'principal.resume', principal: world.alice.id, keys };
     expect(as(world, 'delegate', resume)).toBe('accepted');
     expect(world.ledger.read(`principal/${world.alice.id}`)).toMatchObject({
       status: 'suspended',

@@ -9,7 +9,7 @@ import { requireReached } from './connection.ts';
 import { principalOf } from './known.ts';
 import type { Rules } from './rule.ts';
 import { addKey, keepKeys } from './subject-keys.ts';
-import { addSuspension, endSuspensions, type Suspended } from './suspension.ts';
+import { addSuspension, endSuspensions, requireAllKept, type Suspended } from './suspension.ts';
 
 export const agentRules: Rules<
   'agent.register' | 'agent.limit' | 'agent.suspend' | 'agent.resume' | 'agent.revoke' | 'agent.vouch'
@@ -69,7 +69,11 @@ export const agentRules: Rules<
     const owner = livePrincipal(proposal.read, agent.owner);
     if (owner === undefined) throw new Refusal('rule_subject_not_active', 'owner is not active');
     const left = resumed(proposal, agent, owner.epoch);
-    requireAddedSince(proposal, op.keys, owner.recoveredSeq);
+    const mayStay = agent.keys.filter((key) => isAddedSince(proposal, key, owner.recoveredSeq));
+    if (op.keys.some((key) => agent.keys.includes(key) && !mayStay.includes(key))) {
+      throw new Refusal('rule_key_not_live', 'key was added before its owner was recovered');
+    }
+    requireAllKept(proposal, mayStay, op.keys);
     const adopted =
       proposal.actor.rank === 'delegate'
         ? {}
@@ -124,13 +128,9 @@ function resumed(proposal: Proposal, agent: AgentRecord, ownerEpoch: number): Su
 }
 
 /** After `key.recover` only keys that an admin or the recovered person's new keys added survive. */
-function requireAddedSince(proposal: Proposal, keys: readonly string[], recoveredSeq: number | null): void {
-  for (const thumbprint of keys) {
-    const key = proposal.read(`key/${thumbprint}`);
-    if (recoveredSeq !== null && key !== undefined && key.addedBy !== null && key.addedSeq < recoveredSeq) {
-      throw new Refusal('rule_key_not_live', 'key was added before its owner was recovered');
-    }
-  }
+function isAddedSince(proposal: Proposal, thumbprint: string, recoveredSeq: number | null): boolean {
+  const key = proposal.read(`key/${thumbprint}`);
+  return recoveredSeq === null || key === undefined || key.addedBy === null || key.addedSeq >= recoveredSeq;
 }
 
 function requireLimits(policies: readonly Json[]): void {

@@ -12,7 +12,7 @@ import { requireTrustedLogin } from './login.ts';
 import { endRecovery, recoveryAfter } from './recovery.ts';
 import type { Rules } from './rule.ts';
 import { keepKeys } from './subject-keys.ts';
-import { addSuspension, endSuspensions } from './suspension.ts';
+import { addSuspension, endSuspensions, requireAllKept } from './suspension.ts';
 
 export const principalRules: Rules<
   | 'principal.provision'
@@ -83,6 +83,7 @@ export const principalRules: Rules<
     requireReached(proposal, person);
     if (person.status !== 'suspended') throw new Refusal('rule_status', 'person is not suspended');
     const left = endSuspensions(person.suspensions, proposal.actor);
+    requireAllKept(proposal, person.keys, op.keys);
     proposal.putPrincipal(op.principal, person, {
       ...left,
       status: left.suspensions.length > 0 ? 'suspended' : statusBefore(person),

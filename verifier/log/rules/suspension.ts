@@ -1,6 +1,6 @@
 import { Refusal } from '../../errors.ts';
 import type { Lease } from '../operations.ts';
-import type { Actor } from '../proposal.ts';
+import type { Actor, Proposal } from '../proposal.ts';
 import type { Rank, Read } from '../records.ts';
 
 /** The part of a person's or agent's record that says whose suspensions hold. */
@@ -61,4 +61,19 @@ function highest(suspensions: readonly string[]): Rank | null {
   if (suspensions.length === 0) return null;
   if (suspensions.includes('admin')) return 'admin';
   return suspensions.includes('owner') ? 'owner' : 'delegate';
+}
+
+/**
+ * A delegate that ends its suspension ends no key with it: `key.revoke` is for that, which its lease has to list and its caps count.
+ *
+ * @throws {Refusal} `rule_not_permitted`.
+ */
+export function requireAllKept(
+  { actor }: Proposal,
+  keys: readonly string[],
+  survivors: readonly string[],
+): void {
+  if (actor.rank === 'delegate' && !keys.every((key) => survivors.includes(key))) {
+    throw new Refusal('rule_not_permitted', 'a delegate lets no key go by resuming');
+  }
 }
