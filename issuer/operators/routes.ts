@@ -13,7 +13,6 @@ import {
   scimScopes,
 } from '../provisioning/scim-token.ts';
 import { leavingPerson, searchPeople, showPerson } from './people.ts';
-import type { Operator } from './sessions.ts';
 
 const maxBodyBytes = 65_536;
 const failuresPerMinute = 60;
@@ -23,7 +22,6 @@ const defaultTokenLifeSeconds = 90 * 86_400;
 
 interface Asked {
   readonly account: Account;
-  readonly operator: Operator;
   readonly c: Context;
 }
 
@@ -84,7 +82,7 @@ function addSessionRoutes(app: Hono, find: FindAccount, limit: RateLimit): void 
   });
 }
 
-async function issueToken({ account, operator, c }: Asked): Promise<object> {
+async function issueToken({ account, c }: Asked): Promise<object> {
   const body = await readJsonBody(c, maxBodyBytes, ['connection', 'scopes', 'seconds']);
   const connection = requireText(body['connection'], 'connection');
   if (!account.connections.has(connection)) {
@@ -103,7 +101,6 @@ async function issueToken({ account, operator, c }: Asked): Promise<object> {
     { connection, scopes, notAfter },
     account.ports,
   );
-  tell(account, operator, 'operator.token_made');
   return { token, listed };
 }
 
@@ -114,11 +111,15 @@ function isScope(value: unknown): value is ScimScope {
 async function answer(c: Context, find: FindAccount, limit: RateLimit, work: Work): Promise<Response> {
   const account = find(c);
   c.header('Cache-Control', 'no-store');
-  const operator = await counted(account, limit, () =>
+  const { name: operator } = await counted(account, limit, () =>
     account.operators.require(c.req.header('authorization')),
   );
-  const answered = await work({ account, operator, c });
-  if (c.req.method === 'POST') tell(account, operator, 'operator.acted', c.req.routePath);
+  const answered = await work({ account, c });
+  if (c.req.method === 'POST') {
+    // To whom or what: an id that was found, as nothing else is answered.
+    const acted = { operator, what: c.req.routePath, target: c.req.param('id') };
+    account.ports.log({ level: 'info', event: 'operator.acted', account: account.log.account, ...acted });
+  }
   return c.json(answered);
 }
 
@@ -130,10 +131,6 @@ async function counted<T>(account: Account, limit: RateLimit, work: () => Promis
     if (error instanceof IssuerRefusal && error.code.startsWith('operator_')) limit(account.log.account);
     throw error;
   }
-}
-
-function tell(account: Account, { name }: Operator, event: string, what?: string): void {
-  account.ports.log({ level: 'info', event, account: account.log.account, operator: name, what });
 }
 
 function personId(c: Context): string {

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { JsonObject } from '@bulla/verifier/envelope';
+import type { ResourceRow } from '../store/directory.ts';
 import type { ResourceType } from './schema.ts';
 import type { Attributes } from './values.ts';
 
@@ -39,6 +40,11 @@ export interface Collection {
   create(attributes: Attributes): Promise<string>;
   change(id: string, change: Change): Promise<void>;
   remove(id: string): Promise<void>;
+}
+
+/** What is kept of a user or group, as its connection wrote it. */
+export function attributesOf({ body, externalId }: ResourceRow): Attributes {
+  return { ...(JSON.parse(body) as JsonObject), ...(externalId !== null && { externalId }) };
 }
 
 /** `schemas`, `id`, `meta` around what is kept. The entity tag is made of all that is shown: whatever changes changes it. */

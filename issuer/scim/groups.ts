@@ -4,7 +4,7 @@ import type { Connection } from '../provisioning/connection.ts';
 import type { GroupData } from '../provisioning/groups.ts';
 import { nameKey } from '../provisioning/person.ts';
 import { members, type ResourceRow, resources } from '../store/directory.ts';
-import { type Change, type Collection, type Kept, wrap } from './collection.ts';
+import { attributesOf, type Change, type Collection, type Kept, wrap } from './collection.ts';
 import { groupType, type ResourceType } from './schema.ts';
 import { type Attributes, textOf } from './values.ts';
 
@@ -119,11 +119,6 @@ export class GroupCollection implements Collection {
 
 function ids(rows: readonly ResourceRow[]): readonly string[] {
   return rows.map(({ id }) => id);
-}
-
-function attributesOf(row: ResourceRow): Attributes {
-  const body = JSON.parse(row.body) as JsonObject;
-  return { ...body, ...(row.externalId !== null && { externalId: row.externalId }) };
 }
 
 function memberIds(attributes: Attributes): readonly string[] {

@@ -3,7 +3,7 @@ import { IssuerRefusal } from '../errors.ts';
 import type { ScimAnswer, ScimRequest } from './message.ts';
 import { answer } from './protocol.ts';
 import { refuse } from './refuse.ts';
-import { Users } from './users.ts';
+import { UserCollection } from './users.ts';
 
 /**
  * `/Me` (RFC 7644 section 3.11) of a person who holds a personal read token: the User that their connection keeps, to be read
@@ -26,7 +26,7 @@ export async function answerMe(
   const base = `${account.endpoints.issuer}/scim/v2`;
   const access = {
     scopes: ['users:read'],
-    collections: [new Users(account, connection, base)],
+    collections: [new UserCollection(account, connection, base)],
     base,
   } as const;
   return answer(access, { ...request, path: `/Users/${principal}` });

@@ -15,7 +15,7 @@ import { answerMe } from './me.ts';
 import { errorAnswer, type ScimAnswer, type ScimRequest } from './message.ts';
 import { type Access, answer } from './protocol.ts';
 import { refuse } from './refuse.ts';
-import { Users } from './users.ts';
+import { UserCollection } from './users.ts';
 
 const mediaType = 'application/scim+json';
 const mediaTypes = new Set([mediaType, 'application/json']);
@@ -53,7 +53,7 @@ async function authenticate(account: Account, c: Context): Promise<Access> {
   if (connection === undefined) throw new IssuerRefusal('scim_token_wrong', 'connection is not configured');
   connection.limit('');
   const base = `${account.endpoints.issuer}/scim/v2`;
-  const collections = [Users, GroupCollection, AgentCollection].map(
+  const collections = [UserCollection, GroupCollection, AgentCollection].map(
     (Of) => new Of(account, connection, base),
   );
   return { scopes: token.scopes, collections, base };

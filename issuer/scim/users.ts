@@ -4,14 +4,14 @@ import type { Account } from '../account.ts';
 import type { Connection } from '../provisioning/connection.ts';
 import type { PersonData } from '../provisioning/person.ts';
 import { type ResourceRow, resources } from '../store/directory.ts';
-import { type Change, type Collection, type Kept, wrap } from './collection.ts';
+import { attributesOf, type Change, type Collection, type Kept, wrap } from './collection.ts';
 import { type ResourceType, userType } from './schema.ts';
 import { type Attributes, textOf } from './values.ts';
 
 const bullaUser = 'urn:bulla:scim:schemas:2.0:User';
 
 /** The people of one connection: docs/spec/scim.md section 3. */
-export class Users implements Collection {
+export class UserCollection implements Collection {
   readonly type: ResourceType = userType;
   readonly scope = 'users';
   readonly costly: ReadonlySet<string> = new Set(['groups']);
@@ -130,11 +130,6 @@ export class Users implements Collection {
       },
     });
   }
-}
-
-function attributesOf(row: ResourceRow): Attributes {
-  const body = JSON.parse(row.body) as JsonObject;
-  return { ...body, ...(row.externalId !== null && { externalId: row.externalId }) };
 }
 
 /** The name of a group as its connection wrote it. */

@@ -81,6 +81,11 @@ describe('bulla operator', () => {
     await json('operator', 'erase', bob);
     expect(at.invited.world.hosted.log.read(`principal/${bob}`)?.status).toBe('deprovisioned');
     expect(await json('operator', 'people', 'bob')).toEqual({ people: [] });
+    expect(at.invited.world.lines.find(({ event }) => event === 'operator.acted')).toMatchObject({
+      operator: expect.stringMatching(/^login\//u),
+      what: '/a/:account/operator/people/:id/erase',
+      target: bob,
+    });
     expect((await at.invited.look(code)).status).toBe(403);
   });
 
