@@ -8,6 +8,7 @@ export const exchangeHints: Partial<Readonly<Record<IssuerCode | Code, string>>>
   scope_refused:
     'scopes, those in the token too, have to name an action of the API; `bulla policy show <slot>` has them',
   client_inactive: '`bulla agent show` says why, or `bulla admin person show` of its owner',
+  client_unauthenticated: 'is this key, or secret, still one of the agent? `bulla agent show` lists its keys',
   nothing_vouched:
     'a credential that is bound to no key is good for listed actions only: `bulla admin agent vouch <agent> <actions>`',
   federation_unknown: '`bulla admin federation list` shows whose tokens stand for an agent',
