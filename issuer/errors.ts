@@ -65,6 +65,7 @@ export const issuerCodes = {
   account_missing: { status: 503, meaning: 'account is not in the store' },
   store_rolled_back: { status: 503, meaning: 'store holds less than a checkpoint that was already served' },
   store_corrupt: { status: 503, meaning: 'store contradicts itself or the rules of the trust log' },
+  store_version: { status: 503, meaning: 'database was made by another version of the issuer' },
   directory_full: { status: 403, meaning: 'connection has as many resources of this kind as it may have' },
   row_taken: { status: 409, meaning: 'name or id is taken by another row of the directory' },
   store_unavailable: { status: 503, oauth: 'temporarily_unavailable', meaning: 'store does not answer' },

@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import Database from 'libsql';
 import { IssuerRefusal } from '../errors.ts';
 import { createTables, LibsqlRows } from './libsql-rows.ts';
@@ -7,27 +8,30 @@ import { storedTables } from './tables.ts';
 
 /** Entries, documents and records are TEXT: libsql alters integers over 2^53 and returns BLOBs as ArrayBuffer. */
 const schema = `
-  CREATE TABLE IF NOT EXISTS entry (
+  CREATE TABLE entry (
     account TEXT NOT NULL, seq INTEGER NOT NULL, leaf TEXT NOT NULL, PRIMARY KEY (account, seq)
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS document (
+  CREATE TABLE document (
     account TEXT NOT NULL, digest TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (account, digest)
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS state (
+  CREATE TABLE state (
     account TEXT NOT NULL, key TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (account, key)
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS checkpoint (
+  CREATE TABLE checkpoint (
     account TEXT NOT NULL PRIMARY KEY, size INTEGER NOT NULL, root TEXT NOT NULL, time INTEGER NOT NULL, note TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS used (
+  CREATE TABLE used (
     account TEXT NOT NULL, key TEXT NOT NULL, expires INTEGER NOT NULL, PRIMARY KEY (account, key)
   ) STRICT, WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS used_expires ON used (account, expires);
-  CREATE TABLE IF NOT EXISTS tied (
+  CREATE INDEX used_expires ON used (account, expires);
+  CREATE TABLE tied (
     account TEXT NOT NULL, name TEXT NOT NULL, holder TEXT NOT NULL, expires INTEGER NOT NULL, PRIMARY KEY (account, name)
   ) STRICT, WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS tied_expires ON tied (account, expires);
+  CREATE INDEX tied_expires ON tied (account, expires);
 `;
+
+/** Raised with every change of a table: a file is never read as what it is not. Kept in `PRAGMA user_version`. */
+const storeVersion = 1;
 
 const busyTimeoutMilliseconds = 5000;
 /** What expired is swept once in so many uses. */
@@ -35,18 +39,18 @@ const sweepEvery = 256;
 
 /**
  * Opens (and where needed creates) a libsql database file: WAL, `synchronous=FULL`, so that a commit is on disk before
- * it is acknowledged (S1). Several processes may open the same file.
+ * it is acknowledged (S1). Several processes may open the same file. A new file is its owner's alone: it names people.
  *
- * @throws {IssuerRefusal} `store_unavailable`.
+ * @throws {IssuerRefusal} `store_version` for a file that another version made, `store_unavailable`.
  */
 export function openLibsqlStore(file: string): Store {
   const db = guarded(() => {
+    closeSync(openSync(file, 'a', 0o600));
     const opened = new Database(file, { timeout: busyTimeoutMilliseconds });
     opened.pragma('journal_mode = WAL');
     opened.pragma('synchronous = FULL');
     opened.pragma('secure_delete = ON');
-    opened.exec(schema);
-    createTables(opened, storedTables);
+    opened.transaction(() => createOnce(opened)).immediate();
     return opened;
   });
   return {
@@ -79,6 +83,18 @@ export function openLibsqlStore(file: string): Store {
       db.close();
     },
   };
+}
+
+function createOnce(db: Database.Database): void {
+  const made = db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'entry'").get() !== undefined;
+  const { user_version: version } = db.prepare('PRAGMA user_version').get() as { user_version: number };
+  if (made && version !== storeVersion) {
+    throw new IssuerRefusal('store_version', 'database was made by another version of the issuer');
+  }
+  if (made) return;
+  db.exec(schema);
+  createTables(db, storedTables);
+  db.exec(`PRAGMA user_version = ${String(storeVersion)}`);
 }
 
 function guarded<T>(run: () => T): T {
