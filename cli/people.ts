@@ -36,8 +36,10 @@ export async function namedPerson(
 }
 
 async function fromDirectory(session: Session, who: string, given: Given): Promise<string> {
-  const query = new URLSearchParams({ query: who }).toString();
-  const found = await asked(session, query, given.text('operatorTokenFile'));
+  // The answer ends at 50 names that begin so: with the `@`, all of them fit, and nobody is hidden behind others of longer names.
+  const queries = who.includes('@') ? [who] : [who, `${who}@`];
+  const found: unknown[] = [];
+  for (const query of queries) found.push(...(await asked(session, query, given.text('operatorTokenFile'))));
   const wanted = who.toLowerCase();
   const ids = found.flatMap((person) => {
     if (!isJsonObject(person)) return [];
@@ -46,21 +48,22 @@ async function fromDirectory(session: Session, who: string, given: Given): Promi
     const spelled = name.toLowerCase();
     return spelled === wanted || spelled.split('@')[0] === wanted ? [id] : [];
   });
-  const [id] = ids;
+  const [id, ...others] = new Set(ids);
   if (id === undefined) throw new CliError('subject_unknown', 'nobody of this account has this name');
-  if (ids.length > 1)
+  if (others.length > 0)
     throw new CliError(
       'argument_invalid',
-      `${ids.length} people have this name: use the whole \`userName\`, or an id`,
+      `${others.length + 1} people have this name: use the whole \`userName\`, or an id`,
     );
   return id;
 }
 
 async function asked(
   session: Session,
-  query: string,
+  who: string,
   tokenFile: string | undefined,
 ): Promise<readonly unknown[]> {
+  const query = new URLSearchParams({ query: who }).toString();
   try {
     const { people } = await askAsOperator(session, `/people?${query}`, { tokenFile });
     return Array.isArray(people) ? people : [];
