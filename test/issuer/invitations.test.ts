@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { createIssuer } from '@bulla/issuer';
 import { afterEach, describe, expect, it } from 'vitest';
 import { InvitedWorld, invitationIn, scratch, sinkMails } from '../kit/invited.ts';
-import { testDomain } from '../kit/log.ts';
+import { newSigner, testDomain } from '../kit/log.ts';
+import { ScimWorld } from '../kit/scim.ts';
 
 const closing: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -34,6 +36,26 @@ describe('an invitation', () => {
     await Promise.all([tick(invited), tick(invited)]);
     await tick(invited);
     expect(invited.mailbox.mails).toHaveLength(1);
+  });
+
+  it('is sent by one of two issuers of one database', async () => {
+    const invited = await start();
+    await invited.provision('bob');
+    const { config, ports, hosted } = invited.world;
+    const second = await createIssuer(config, ports);
+    closing.push(() => second.close());
+    const other = second.accounts.get(hosted.log.account);
+    await Promise.all([tick(invited), other?.invitations?.tick()]);
+    expect(invited.mailbox.mails).toHaveLength(1);
+  });
+
+  it('is not made again for whoever is confirmed', async () => {
+    const invited = await start();
+    const bob = await invited.provision('bob');
+    await new ScimWorld(invited.world, '').activate(bob, newSigner());
+    await expect(invited.world.hosted.invitations?.invite(bob)).rejects.toMatchObject({
+      code: 'person_confirmed',
+    });
   });
 
   it('goes to the address under the domain of the log, whatever else the IdP writes first', async () => {

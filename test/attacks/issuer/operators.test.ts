@@ -89,6 +89,27 @@ describe('a session of an operator', () => {
     expect((await invited.world.get('/operator/people', secret)).status).toBe(401);
   });
 
+  it('ends at its time at the issuer, whoever keeps its token', async () => {
+    const secret = secretOf();
+    await open(await invited.idp.idToken('idp-olga', nonceOf(secret), 'bulla-operators'), secret);
+    invited.world.ahead += 3599;
+    expect((await invited.world.get('/operator/people', secret)).status).toBe(200);
+    invited.world.ahead += 2;
+    expect((await invited.world.get('/operator/people', secret)).status).toBe(401);
+  });
+
+  test.each([
+    [{ connection: 'okta', seconds: 366 * 86_400 + 1 }],
+    [{ connection: 'okta', seconds: 0 }],
+    [{ connection: 'okta', seconds: '60' }],
+    [{ connection: 'okta', scopes: [] }],
+    [{ connection: 'okta', scopes: ['users:erase'] }],
+    [{ connection: 'nobody' }],
+  ])('makes no token of a connection for %j', async (body) => {
+    const response = await invited.world.post('/operator/tokens', body, operatorToken);
+    expect(((await response.json()) as { code: string }).code).toBe('parameter_invalid');
+  });
+
   it('opens neither the log nor SCIM, and a read token opens nothing here', async () => {
     const secret = secretOf();
     await open(await invited.idp.idToken('idp-olga', nonceOf(secret), 'bulla-operators'), secret);
