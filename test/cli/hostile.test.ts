@@ -3,6 +3,7 @@ import { systemPorts } from '@bulla/verifier';
 import { createGroup, Ledger } from 'bulla/admin';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Desk, policySets, type Ran } from './desk.ts';
+import { Person } from './person.ts';
 
 let desk: Desk;
 let agent: string;
@@ -80,6 +81,24 @@ test('an issuer that acknowledges and then serves another entry leads to entry_m
   expect(stderr).toContain('the log has another in its place (entry_missing)');
   expect(stderr).toContain('treat the issuer as hostile');
   expect(await desk.failure(['admin', 'group', 'add', 'late'])).toBe('3 entry_missing');
+});
+
+test('an issuer that names another entry than the one a person asked for leads to entry_missing', async () => {
+  const person = await Person.at(desk);
+  const ledger = await Ledger.open({
+    ...desk.account(),
+    url: desk.url,
+    folder: desk.path('other'),
+    admins: [],
+  });
+  const seq = ledger.entries.length - 1;
+  const head = ledger.entries[seq]?.hash;
+  await ledger.close();
+  const naming = issuerThat(async () => Response.json({ seq, size: seq + 1, head }, { status: 201 }));
+  const argv = ['--insecure-plaintext-key', '--home', person.home, 'agent', 'add', '--keyless'];
+  const { exit, stderr } = await desk.run(argv, { ports: { ...systemPorts, fetch: naming } });
+  expect(exit).toBe(3);
+  expect(stderr).toContain('not the one asked for (entry_missing)');
 });
 
 test('an honest issuer that says somebody was first gets the same change on the new head', async () => {

@@ -1,10 +1,11 @@
-import { ConfigError, resources } from '@bulla/issuer';
+import { ConfigError, createIssuer, resources } from '@bulla/issuer';
 import { principalIdOf } from '@bulla/verifier/log';
 import { afterEach, describe, expect, test } from 'vitest';
 import {
   caep,
   EventWorld,
   type EventWorldOptions,
+  pushHeaders,
   risc,
   scimEvent,
   ssf,
@@ -51,6 +52,23 @@ describe('an event that is pushed', () => {
       epoch: (before?.epoch ?? 0) + 2,
     });
     expect((await world.token()).status).toBe(401);
+  });
+
+  test.each([
+    ['session-revoked', 2],
+    ['session-established', 0],
+  ])('that two issuers of one database receive at once counts once: %s', async (type, raised) => {
+    const events = await create();
+    const { transmitter, world } = events;
+    const before = events.person()?.epoch ?? 0;
+    const second = await createIssuer(world.config, world.ports);
+    const set = await transmitter.set(`${caep}${type}`, events.alice);
+    const headers = pushHeaders;
+    const other = second.app.request(`${world.base}/events/idp`, { method: 'POST', headers, body: set });
+    expect([await events.pushed(set), (await other).status]).toEqual(['202', 202]);
+    await second.close();
+    await world.hosted.log.tick();
+    expect(events.person()).toMatchObject({ status: 'active', epoch: before + raised });
   });
 
   test('ends no sessions of whoever is stopped already, and lets them back in no sooner', async () => {
