@@ -10,10 +10,10 @@ export function createTables(db: Database.Database, tables: readonly AnyTable[])
       return `${column} ${type}${kind.endsWith('?') ? '' : ' NOT NULL'}`;
     });
     db.exec(
-      `CREATE TABLE ${name} (account TEXT NOT NULL, ${lines.join(', ')}, PRIMARY KEY (${['account', ...key].join(', ')})) STRICT, WITHOUT ROWID`,
+      `CREATE TABLE IF NOT EXISTS ${name} (account TEXT NOT NULL, ${lines.join(', ')}, PRIMARY KEY (${['account', ...key].join(', ')})) STRICT, WITHOUT ROWID`,
     );
     const index = (kind: string, list: readonly string[]): string =>
-      `CREATE ${kind} ${[name, ...list].join('_')} ON ${name} (${['account', ...list].join(', ')})`;
+      `CREATE ${kind} IF NOT EXISTS ${[name, ...list].join('_')} ON ${name} (${['account', ...list].join(', ')})`;
     for (const list of unique) db.exec(index('UNIQUE INDEX', list));
     for (const list of indexes) db.exec(index('INDEX', list));
   }

@@ -8,26 +8,26 @@ import { storedTables } from './tables.ts';
 
 /** Entries, documents and records are TEXT: libsql alters integers over 2^53 and returns BLOBs as ArrayBuffer. */
 const schema = `
-  CREATE TABLE entry (
+  CREATE TABLE IF NOT EXISTS entry (
     account TEXT NOT NULL, seq INTEGER NOT NULL, leaf TEXT NOT NULL, PRIMARY KEY (account, seq)
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE document (
+  CREATE TABLE IF NOT EXISTS document (
     account TEXT NOT NULL, digest TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (account, digest)
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE state (
+  CREATE TABLE IF NOT EXISTS state (
     account TEXT NOT NULL, key TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (account, key)
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE checkpoint (
+  CREATE TABLE IF NOT EXISTS checkpoint (
     account TEXT NOT NULL PRIMARY KEY, size INTEGER NOT NULL, root TEXT NOT NULL, time INTEGER NOT NULL, note TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE used (
+  CREATE TABLE IF NOT EXISTS used (
     account TEXT NOT NULL, key TEXT NOT NULL, expires INTEGER NOT NULL, PRIMARY KEY (account, key)
   ) STRICT, WITHOUT ROWID;
-  CREATE INDEX used_expires ON used (account, expires);
-  CREATE TABLE tied (
+  CREATE INDEX IF NOT EXISTS used_expires ON used (account, expires);
+  CREATE TABLE IF NOT EXISTS tied (
     account TEXT NOT NULL, name TEXT NOT NULL, holder TEXT NOT NULL, expires INTEGER NOT NULL, PRIMARY KEY (account, name)
   ) STRICT, WITHOUT ROWID;
-  CREATE INDEX tied_expires ON tied (account, expires);
+  CREATE INDEX IF NOT EXISTS tied_expires ON tied (account, expires);
 `;
 
 /** Raised with every change of a table: a file is never read as what it is not. Kept in `PRAGMA user_version`. */
@@ -50,7 +50,7 @@ export function openLibsqlStore(file: string): Store {
     opened.pragma('journal_mode = WAL');
     opened.pragma('synchronous = FULL');
     opened.pragma('secure_delete = ON');
-    opened.transaction(() => createOnce(opened)).immediate();
+    opened.transaction(() => createMissing(opened)).immediate();
     return opened;
   });
   return {
@@ -85,13 +85,12 @@ export function openLibsqlStore(file: string): Store {
   };
 }
 
-function createOnce(db: Database.Database): void {
+function createMissing(db: Database.Database): void {
   const made = db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'entry'").get() !== undefined;
   const { user_version: version } = db.prepare('PRAGMA user_version').get() as { user_version: number };
   if (made && version !== storeVersion) {
     throw new IssuerRefusal('store_version', 'database was made by another version of the issuer');
   }
-  if (made) return;
   db.exec(schema);
   createTables(db, storedTables);
   db.exec(`PRAGMA user_version = ${String(storeVersion)}`);

@@ -136,21 +136,22 @@ describe('a person, by requests that their own key signs', () => {
     expect(await alice.does('agent', 'limit', String(agent), limits)).toMatchObject({ limits: 0 });
   });
   test('takes all that fell with them on again at once, but not what an admin suspended', async () => {
+    const frank = await Person.at(desk);
     const [first, second] = [
-      await bob.does('agent', 'add', '--key', 'a'),
-      await bob.does('agent', 'add', '--key', 'b'),
+      await frank.does('agent', 'add', '--key', 'a'),
+      await frank.does('agent', 'add', '--key', 'b'),
     ];
-    await bob.does('revoke', String((await bob.does('agent', 'add', '--keyless'))['agent']));
+    await frank.does('revoke', String((await frank.does('agent', 'add', '--keyless'))['agent']));
     await desk.json('suspend', String(second['agent']));
-    await desk.json('suspend', bob.id);
-    await desk.json('resume', bob.id, '--keep-key', bob.key);
+    await desk.json('suspend', frank.id);
+    await desk.json('resume', frank.id, '--keep-key', frank.key);
     expect(await statusOf(first['agent'])).toBe('suspended (with its owner)');
-    expect(await bob.fails('agent', 'resume')).toBe('2 argument_invalid');
-    expect(await bob.fails('agent', 'resume', String(first['agent']), '--all')).toBe('2 argument_invalid');
+    expect(await frank.fails('agent', 'resume')).toBe('2 argument_invalid');
+    expect(await frank.fails('agent', 'resume', String(first['agent']), '--all')).toBe('2 argument_invalid');
     const { exit, stdout } = await desk.run([
       '--json',
       '--home',
-      bob.home,
+      frank.home,
       'agent',
       'resume',
       '--all',
@@ -165,12 +166,13 @@ describe('a person, by requests that their own key signs', () => {
     });
   });
   test('hears that an agent which comes back without its keys needs a new one', async () => {
-    const { agent } = await bob.does('agent', 'add', '--key', 'c');
-    await bob.does('agent', 'suspend', String(agent));
-    const { stderr } = await desk.run(['--home', bob.home, 'agent', 'resume', '--all']);
+    const frank = await Person.at(desk);
+    const { agent } = await frank.does('agent', 'add', '--key', 'c');
+    await frank.does('agent', 'suspend', String(agent));
+    const { stderr } = await desk.run(['--home', frank.home, 'agent', 'resume', '--all']);
     expect(stderr).toContain(`one key of ${String(agent)} ended for ever`);
-    await bob.does('agent', 'suspend', String(agent));
-    const again = await desk.run(['--home', bob.home, 'agent', 'resume', String(agent)]);
+    await frank.does('agent', 'suspend', String(agent));
+    const again = await desk.run(['--home', frank.home, 'agent', 'resume', String(agent)]);
     expect(again.stderr).not.toContain('ended for ever');
   });
   test("cannot touch another's agent, nor suspend a person, nor act where the home has nobody", async () => {
