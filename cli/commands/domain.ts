@@ -45,11 +45,11 @@ async function change(
 
 function list(session: Session, ledger: Ledger): void {
   const { read } = ledger.trust;
-  const people = ledger.names('principal/').map((id) => read(`principal/${id}`));
+  const records = ledger.names('principal/').map((id) => read(`principal/${id}`));
   const domains = ledger.names('domain/').map((domain) => ({
     domain,
     status: read(`domain/${domain}`)?.status ?? 'distrusted',
-    people: people.filter((each) => each?.domain === domain && each.status !== 'deprovisioned').length,
+    people: records.filter((each) => each?.domain === domain && each.status !== 'deprovisioned').length,
   }));
   const rows = domains.map(({ domain, status, people }) => [domain, status, String(people)]);
   session.output.result({ domains }, table(['domain', 'status', 'people'], rows));
