@@ -159,7 +159,7 @@ const account = z
       .max(64)
       .default([])
       .describe(
-        'IdPs that provision people over SCIM: `name`, `delegateKeyFile` (private JWK, mode 0600, with a lease for this connection, shared with nothing else), `groups` (SCIM `displayName` -> group of the log; any other group grants nothing), `attributes` (SCIM path, such as `userType` or `urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department` -> attribute of the log, which keeps it for ever: map no names), optional `login` (`trust`: name of `login.trust`, `from`: `externalId` or `userName`, whichever the claim of that IdP equals), optional `defaultDomain` (for people without an address), `welcome` (default true: send invitations), `perMinute` (requests, default 60000; above it the answer is 429). Tokens: `bulla scim token new`.',
+        'IdPs that provision people over SCIM: `name`, `delegateKeyFile` (private JWK, mode 0600, with a lease for this connection, shared with nothing else), `groups` (SCIM `displayName` -> group of the log; any other group grants nothing), `attributes` (SCIM path, such as `userType` or `urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department` -> attribute of the log, which keeps it for ever: map no names), optional `login` (`trust`: name of `login.trust`, `from`: `externalId` or `userName`, whichever the claim of that IdP equals), optional `defaultDomain` (of people whose `userName` is no address), `welcome` (default true: send invitations), `perMinute` (requests, default 60000; above it the answer is 429). Tokens: `bulla scim token new`.',
       ),
     usersApi: usersApiSchema,
     eventStreams: z.array(eventStreamSchema).max(16).default([]).describe(eventStreamsMeaning),

@@ -38,11 +38,11 @@ export function addressRows(id: string, { userName, body }: PersonData): readonl
 }
 
 /**
- * The e-mail domain by which the log judges who may be provisioned: of the `userName` where that is an address, else of the
- * first e-mail address, else the connection's default; undefined: none. Lower-case, IDN as `xn--`.
+ * The e-mail domain by which the log judges who may be provisioned: of the `userName` where that is an address, else the
+ * connection's default, else of the first e-mail address; undefined: none. Lower-case, IDN as `xn--`.
  */
 export function domainOf({ userName, body }: PersonData, connection: ConnectionConfig): string | undefined {
-  return domainIn(userName) ?? domainIn(addressesOf(body)[0] ?? '') ?? connection.defaultDomain;
+  return domainIn(userName) ?? connection.defaultDomain ?? domainIn(addressesOf(body)[0] ?? '');
 }
 
 function domainIn(address: string): string | undefined {

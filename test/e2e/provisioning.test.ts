@@ -13,7 +13,7 @@ import { invitationIn, sinkMails } from '../kit/invited.ts';
 import { type LoginIdp, startLoginIdp } from '../kit/login-idp.ts';
 
 /*
- * The story of issue 4 as a new user lives it: issuer and Alice's commands are processes of their own, the IdP is an unmodified
+ * Provisioning as a new user lives it: issuer and Alice's commands are processes of their own, the IdP is an unmodified
  * oidc-provider, the API is a server, the mail is a file.
  */
 

@@ -86,6 +86,20 @@ describe('an invitation', () => {
     },
   );
 
+  it("does not leave the connection's own domain for an address that the IdP made up", async () => {
+    const invited = await start({ connection: { defaultDomain: testDomain } });
+    const { people, log } = invited.world.hosted;
+    const provision = async (name: string, address: string): Promise<string> => {
+      const body = { userName: name, emails: [{ value: address, primary: true }] };
+      return (await people.provision(invited.world.okta, { userName: name, externalId: null, body })).id;
+    };
+    const zed = await provision('zed', 'zed@mallory.example');
+    const ann = await provision('ann', `ann@${testDomain}`);
+    await tick(invited);
+    expect([zed, ann].map((id) => log.read(`principal/${id}`)?.domain)).toEqual([testDomain, testDomain]);
+    expect(invited.mailbox.mails.map(({ to }) => to)).toEqual([[`ann@${testDomain}`]]);
+  });
+
   it('is tried again later when the mail server refuses, with another code', async () => {
     const invited = await start();
     await invited.provision('bob');
