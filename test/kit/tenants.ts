@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createIssuer, type Issuer, issueScimToken, parseConfig } from '@bulla/issuer';
 import { policySetDigest } from '@bulla/verifier/policy';
+import Database from 'libsql';
 import { notesPolicy } from './api.ts';
 import { invitationIn, sinkMails } from './invited.ts';
 import { type IssuerWorld, newKey } from './issuer.ts';
@@ -75,6 +76,22 @@ export class Tenant {
     return this.api.world;
   }
 
+  /** What people get when they confirm themselves, and operators when they log in: put where the issuer keeps them. */
+  #kept(expires: number): Readonly<Record<string, string>> {
+    const { config, ledger, alice } = this.world;
+    const [own, session] = [word('read-token-of-alice'), word('session-of-an-operator')];
+    const database = new Database(config.database);
+    const key = alice.signer.publicKey.thumbprint;
+    database
+      .prepare('INSERT INTO reader (account, sha256, principal, key, created) VALUES (?, ?, ?, ?, 0)')
+      .run(ledger.account, sha256(own), alice.id, key);
+    database
+      .prepare('INSERT INTO operator_session (account, sha256, subject, expires) VALUES (?, ?, ?, ?)')
+      .run(ledger.account, sha256(session), 'one', expires);
+    database.close();
+    return { 'personal read token': `Bearer ${own}`, 'session of an operator': `Bearer ${session}` };
+  }
+
   #eventStream(): object {
     const delegateKeyFile = join(this.dir, 'events.jwk');
     writeFileSync(delegateKeyFile, JSON.stringify(newKey().jwk), { mode: 0o600 });
@@ -115,6 +132,7 @@ export class Tenant {
       'read token': `Bearer ${this.readToken}`,
       'token of an operator': `Bearer ${this.operatorToken}`,
       'token of a connection': `Bearer ${scim.token}`,
+      ...this.#kept(notAfter),
       'access token of the Users API': `Bearer ${await this.api.token('partner', undefined, this.secret)}`,
       'authorization of a transmitter': this.pushAuthorization,
       'client secret': `Basic ${Buffer.from(`partner:${this.secret}`).toString('base64')}`,

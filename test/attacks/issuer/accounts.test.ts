@@ -251,6 +251,13 @@ describe('at every route of an account', () => {
       if (!answers.some(({ status }) => status === 200)) closed.push(route.path);
     }
     expect(closed).toEqual(['/scim/v2/Groups/:none', '/scim/v2/Me']);
+    for (const [kind, path] of [
+      ['personal read token', '/log/entries'],
+      ['session of an operator', '/operator/people'],
+    ] as const) {
+      const answer = await atBeta({ method: 'GET', path }, beta.credentials[kind], idsOf(beta));
+      expect([kind, answer.status]).toEqual([kind, 200]);
+    }
   });
 });
 
