@@ -26,7 +26,7 @@ export function grantLease(ledger: Ledger, key: Signer, request: LeaseRequest): 
 export function leaseOf(request: LeaseRequest, now: number): Lease {
   const { seconds = limits.defaultLeaseSeconds, operations = [] } = request;
   const mints = operations.includes('capability.mint');
-  const { connection, domains, caps } = request;
+  const { connection, domains, logins = [], caps } = request;
   return {
     operations: [...new Set(operations)].sort(),
     groups: [...new Set(request.groups)].sort(),
@@ -37,6 +37,7 @@ export function leaseOf(request: LeaseRequest, now: number): Lease {
     maxEntriesPerHour: request.maxEntriesPerHour ?? 600,
     maxEntries: request.maxEntries ?? 10_000,
     ...(connection !== undefined && { connection, domains: [...new Set(domains)].sort() }),
+    ...(logins.length > 0 && { logins: [...new Set(logins)].sort() }),
     ...((operations.some(isCapped) || caps !== undefined) && { caps: { ...defaultCaps, ...caps } }),
   };
 }

@@ -91,6 +91,8 @@ export const limits = {
   maxAttributes: 32,
   /** As many as a company has, with room for those it bought. */
   maxLeaseDomains: 64,
+  /** One for each IdP that employees of a company come from. */
+  maxLeaseLogins: 16,
   maxAttributesBytes: 4096,
   /** A signed request that nobody wraps dies by itself. */
   maxRequestLifetimeSeconds: 604_800,

@@ -26,6 +26,7 @@ export function registerLease(admin: BullaCommand): void {
     .many('--attribute <name>', 'attribute of people it may write; repeat')
     .option('--connection <name>', 'whose people it manages; needed to provision any')
     .many('--domain <domain>', 'e-mail domain it may provision in, if `bulla admin domain` trusts it; repeat')
+    .many('--login <name>', 'IdP of `bulla admin login` at which its people may confirm themselves; repeat')
     .option('--max-provisions <n>', 'people it may provision in its life (default 1000)')
     .option('--provisions-per-hour <n>', 'people it may provision in an hour (default 200)')
     .option('--max-removals <n>', 'suspensions, ends and removals in its life (default 200)')
@@ -104,11 +105,11 @@ function leaseRequest(given: Given): LeaseRequest {
 }
 
 /** Whose people, in which domains, and how many. */
-function peopleOf(given: Given): Pick<LeaseRequest, 'connection' | 'domains' | 'caps'> {
+function peopleOf(given: Given): Pick<LeaseRequest, 'connection' | 'domains' | 'logins' | 'caps'> {
   const connection = given.text('connection');
-  const domains = given.list('domain');
-  if (connection === undefined && domains.length > 0) {
-    throw new CliError('argument_invalid', '`--domain` goes with `--connection`');
+  const [domains, logins] = [given.list('domain'), given.list('login')];
+  if (connection === undefined && domains.length + logins.length > 0) {
+    throw new CliError('argument_invalid', '`--domain` and `--login` go with `--connection`');
   }
   const caps = Object.fromEntries(
     (
@@ -124,7 +125,7 @@ function peopleOf(given: Given): Pick<LeaseRequest, 'connection' | 'domains' | '
     }),
   );
   return {
-    ...(connection !== undefined && { connection, domains }),
+    ...(connection !== undefined && { connection, domains, logins }),
     ...(Object.keys(caps).length > 0 && { caps }),
   };
 }
@@ -204,6 +205,7 @@ async function show(session: Session, given: Given): Promise<void> {
         entries: `${entries} of ${lease.maxEntries}, ${lease.maxEntriesPerHour} an hour`,
         connection: lease.connection,
         domains: lease.domains?.join(' '),
+        logins: lease.logins?.join(' '),
         provisions:
           caps && `${spent?.provisions.total} of ${caps.provisions}, ${caps.provisionsPerHour} an hour`,
         removals: caps && `${spent?.removals.total} of ${caps.removals}, ${caps.removalsPerHour} an hour`,

@@ -45,11 +45,13 @@ test('a lease that provisions people has a connection, domains, and caps that ar
   const allow = ['--allow', 'principal.provision,principal.suspend'];
   expect(await desk.failure(grant(...allow))).toContain('rule_lease_connection');
   expect(await desk.failure(grant(...allow, '--domain', 'corp.example'))).toBe('2 argument_invalid');
-  const people = ['--connection', 'okta', '--domain', 'sister.example,corp.example'];
+  expect(await desk.failure(grant(...allow, '--login', 'corp'))).toBe('2 argument_invalid');
+  const people = ['--connection', 'okta', '--domain', 'sister.example,corp.example', '--login', 'corp'];
   const { key } = await desk.json(...grant(...allow, ...people, '--max-removals', '7'));
   expect(await leaseOf(key)).toMatchObject({
     connection: 'okta',
     domains: ['corp.example', 'sister.example'],
+    logins: ['corp'],
     caps: { provisions: 1000, provisionsPerHour: 200, removals: 7, removalsPerHour: 50 },
   });
   const { stdout } = await desk.run(['admin', 'lease', 'show', String(key)]);

@@ -98,7 +98,7 @@ class Story {
       'member.remove',
     ];
     const allowed = operations.flatMap((operation) => ['--allow', operation]);
-    const lent = ['--connection', 'okta', '--domain', domain, '--group', 'staff'];
+    const lent = ['--connection', 'okta', '--domain', domain, '--login', 'corp', '--group', 'staff'];
     await desk.json('admin', 'lease', 'grant', '--key', desk.path('issuer', 'okta.jwk'), ...allowed, ...lent);
     await desk.json('policy', 'publish', `${policySets}/read-only-agent`, '--slot', 'documents');
     await desk.json('admin', 'audience', 'add', `${this.apiOrigin}/`, '--slot', 'documents');

@@ -30,6 +30,7 @@ export const testDomain = 'corp.example';
 const provisioning: Partial<Lease> = {
   connection: 'corp',
   domains: [testDomain],
+  logins: ['corp'],
   caps: { provisions: 1000, provisionsPerHour: 1000, removals: 1000, removalsPerHour: 1000 },
 };
 

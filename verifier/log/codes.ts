@@ -107,6 +107,10 @@ export const logCodes = {
   rule_not_owner: { status: 403, meaning: 'asked for by somebody else than the owner' },
   rule_not_sponsor: { status: 403, meaning: 'activation is signed by neither an admin nor a sponsor' },
   rule_login_dead: { status: 409, meaning: 'name of an IdP that confirms people was distrusted' },
+  rule_login_unlisted: {
+    status: 403,
+    meaning: 'lease does not list the identity provider whose log-in is to confirm the person',
+  },
   rule_login_untrusted: {
     status: 403,
     meaning:

@@ -69,6 +69,7 @@ const requiredOfLease = {
 const lease: Field<Lease> = shape(requiredOfLease, {
   connection: connectionName,
   domains: textSet(domain, limits.maxLeaseDomains),
+  logins: textSet(federationName, limits.maxLeaseLogins),
   caps,
 });
 

@@ -62,6 +62,8 @@ export interface Lease {
   readonly connection?: string;
   /** E-mail domains that people may be provisioned in, if the account trusts them too. */
   readonly domains?: readonly string[];
+  /** Names of `login.trust`: at which identity providers the people it provisions may confirm themselves. */
+  readonly logins?: readonly string[];
   readonly caps?: LeaseCaps;
 }
 

@@ -1,8 +1,9 @@
+import type { Signer } from '@bulla/verifier';
 import { loginHash, type Operation } from '@bulla/verifier/log';
 import { describe, expect, test } from 'vitest';
 import { codeOf as refusalOf } from '../../kit/codes.ts';
 import { OutsideIssuer } from '../../kit/federation.ts';
-import { createLedger, newSigner } from '../../kit/log.ts';
+import { createLedger, newSigner, testDomain } from '../../kit/log.ts';
 import { LoginWorld } from '../../kit/login.ts';
 
 const world = new LoginWorld(createLedger());
@@ -134,6 +135,25 @@ describe('activation by the new key with a log-in', () => {
     expect(own.codeOf(own.activate(again, 'dan-4', key), key)).toBe('rule_login_known');
     own.ledger.do({ type: 'principal.deprovision', principal: dan });
     expect(own.codeOf(own.activate(again, 'dan-4', key), key)).toBe('accepted');
+  });
+
+  test('may confirm whom a delegate provisions only at an IdP that its lease lists', () => {
+    const own = new LoginWorld(createLedger());
+    const { trust: contractors } = new LoginWorld(own.ledger, 'contractors');
+    own.ledger.trustDomain();
+    const [one, none] = [['corp'], []].map((logins) =>
+      own.ledger.grant({ operations: ['principal.provision'], logins }),
+    );
+    const codeOf = (trust: string, delegate: Signer | undefined): string => {
+      const login = { ...own.login('carol-17'), trust };
+      const person = { groups: [], attributes: {}, sponsor: false, domain: testDomain, login };
+      return own.ledger.codeOf(own.ledger.sign({ op: { type: 'principal.provision', ...person } }, delegate));
+    };
+    expect(codeOf('corp', one)).toBe('accepted');
+    expect(codeOf(contractors, one)).toBe('rule_login_unlisted');
+    expect(codeOf('corp', none)).toBe('rule_login_unlisted');
+    expect(codeOf('nobodys', one)).toBe('rule_login_untrusted');
+    expect(codeOf(contractors, own.ledger.admin)).toBe('accepted');
   });
 
   test('the commitment is the one that the specification writes', () => {

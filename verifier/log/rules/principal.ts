@@ -29,7 +29,7 @@ export const principalRules: Rules<
     }
     closureOf(proposal.read, op.groups);
     requireAttributes(op.attributes);
-    if (op.login !== undefined) requireTrustedLogin(proposal, op.login.trust);
+    if (op.login !== undefined) requireLogin(proposal, op.login.trust);
     requireListed(proposal, {}, op.attributes);
     if (actor.rank === 'delegate' && op.sponsor) {
       throw new Refusal('rule_not_permitted', 'a delegate cannot make a sponsor');
@@ -106,6 +106,15 @@ export const principalRules: Rules<
     });
   },
 };
+
+/** Else a stolen key of one connection could have its people confirmed wherever the thief has an account. */
+function requireLogin(proposal: Proposal, trust: string): void {
+  requireTrustedLogin(proposal, trust);
+  const { actor } = proposal;
+  if (actor.rank === 'delegate' && actor.lease.logins?.includes(trust) !== true) {
+    throw new Refusal('rule_login_unlisted', 'identity provider is not in the lease');
+  }
+}
 
 /** Whoever was never activated comes back pending: resuming confirms nobody. */
 function statusBefore(person: PrincipalRecord): 'pending' | 'active' {
