@@ -107,8 +107,8 @@ test('a transmitter with more than its rate is taken no faster', async () => {
     transmitter.offer(await transmitter.set(`${caep}${type}`, events.alice));
   }
   await transmitter.until(() => transmitter.waiting.size === 2);
-  expect(events.world.lines).toContainEqual(
-    expect.objectContaining({ event: 'event_stream.postponed', code: 'rate_limited' }),
-  );
+  await expect
+    .poll(() => events.world.lines)
+    .toContainEqual(expect.objectContaining({ event: 'event_stream.postponed', code: 'rate_limited' }));
   expect(transmitter.waiting.size).toBe(2);
 });
