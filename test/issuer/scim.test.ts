@@ -206,7 +206,7 @@ describe('what is shown', () => {
     ]);
   });
 
-  test('a connection is nobody: /Me is not implemented', async () => {
+  test('a connection is nobody: its /Me is refused', async () => {
     expect(refusal(await scim.call('GET', '/Me'))).toEqual([501, null, 'scim_me_absent']);
   });
 });

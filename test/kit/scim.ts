@@ -41,6 +41,11 @@ export interface Answered {
   readonly body: JsonObject;
 }
 
+/** Status and stable code of a refusal. */
+export function codeOf({ status, body }: Answered): readonly [number, string | undefined] {
+  return [status, textOf(body['detail']).split(':')[0]];
+}
+
 /** An issuer with the connection `okta`, and a client of it. */
 export class ScimWorld {
   readonly world: IssuerWorld;

@@ -2,14 +2,13 @@ import { addRow, members, resources } from '@bulla/issuer';
 import type { JsonObject } from '@bulla/verifier/envelope';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
-  type Answered,
   agentSchema,
   bulkSchema,
+  codeOf,
   groupSchema,
   type ScimWorld,
   searchSchema,
   startScim,
-  textOf,
   userSchema,
 } from '../../kit/scim.ts';
 
@@ -19,10 +18,6 @@ beforeEach(async () => {
 });
 afterEach(async () => scim.remove());
 
-const code = ({ status, body }: Answered): readonly unknown[] => [
-  status,
-  textOf(body['detail']).split(':')[0],
-];
 const bulk = async (Operations: readonly JsonObject[]): Promise<readonly JsonObject[]> => {
   const { body } = await scim.call('POST', '/Bulk', { schemas: [bulkSchema], Operations });
   return body['Operations'] as readonly JsonObject[];
@@ -93,7 +88,7 @@ describe('one request of many', () => {
     expect(count).toBeGreaterThanOrEqual(4);
     const terms = Array.from({ length: 64 }, () => 'value eq "nobody of that name"').join(' or ');
     const bomb = Array.from({ length: 1000 }, () => ({ op: 'remove', path: `members[${terms}]` }));
-    expect(code(await scim.patch(`/Groups/${id}`, ...bomb.slice(0, 120)))).toEqual([413, 'scim_too_many']);
+    expect(codeOf(await scim.patch(`/Groups/${id}`, ...bomb.slice(0, 120)))).toEqual([413, 'scim_too_many']);
     expect(await scim.membersOf(id)).toHaveLength(5000);
   });
 });
@@ -131,7 +126,7 @@ describe('what is kept', () => {
       await scim.call('PUT', `/Users/${id}`, { ...user, title: long }),
       await scim.patch(`/Users/${id}`, { op: 'add', path: 'emails', value: emails }),
     ]) {
-      expect(code(answered)).toEqual([413, 'scim_resource_large']);
+      expect(codeOf(answered)).toEqual([413, 'scim_resource_large']);
     }
   });
 
@@ -168,7 +163,7 @@ describe('what is kept', () => {
       ),
     );
     const group = await scim.call('POST', '/Groups', { schemas: [groupSchema], displayName: 'More' });
-    expect(code(group)).toEqual([403, 'directory_full']);
+    expect(codeOf(group)).toEqual([403, 'directory_full']);
     expect((await scim.call('DELETE', '/Groups/g7')).status).toBe(204);
     expect((await scim.call('POST', '/Groups', { schemas: [groupSchema], displayName: 'More' })).status).toBe(
       201,

@@ -7,6 +7,7 @@ import {
   type Answered,
   agentSchema,
   bulkSchema,
+  codeOf,
   groupSchema,
   patchSchema,
   type ScimWorld,
@@ -21,10 +22,6 @@ beforeEach(async () => {
 });
 afterEach(async () => scim.remove());
 
-const code = ({ status, body }: Answered): readonly unknown[] => [
-  status,
-  textOf(body['detail']).split(':')[0],
-];
 const filtered = async (filter: string): Promise<Answered> =>
   scim.call('GET', `/Users?filter=${encodeURIComponent(filter)}`);
 
@@ -72,11 +69,11 @@ describe('injection', () => {
       'name.__proto__',
       'toString',
     ]) {
-      expect(code(await scim.patch(`/Users/${id}`, { op: 'add', path, value: 'x' }))).toEqual([
+      expect(codeOf(await scim.patch(`/Users/${id}`, { op: 'add', path, value: 'x' }))).toEqual([
         400,
         'scim_path_invalid',
       ]);
-      expect(code(await filtered(`${path} pr`))).toEqual([400, 'scim_filter_invalid']);
+      expect(codeOf(await filtered(`${path} pr`))).toEqual([400, 'scim_filter_invalid']);
     }
     const nasty = `{"polluted":"yes","isAdmin":true}`;
     const body = `{"schemas":["${userSchema}"],"userName":"bob@corp.example","__proto__":${nasty},"name":{"__proto__":${nasty},"givenName":"Bob"},"constructor":{"prototype":${nasty}}}`;
@@ -105,7 +102,7 @@ describe('injection', () => {
       'urn:bulla:scim:schemas:2.0:User:assurance',
     ]) {
       const answered = await scim.patch(`/Users/${id}`, { op: 'replace', path, value: 'x' });
-      expect(code(answered), path).toEqual([400, 'scim_attribute_fixed']);
+      expect(codeOf(answered), path).toEqual([400, 'scim_attribute_fixed']);
     }
     const shown = await scim.call('GET', `/Users/${id}?attributes=urn:bulla:scim:schemas:2.0:User`);
     expect(shown.body).toMatchObject({
@@ -124,25 +121,25 @@ describe('floods', () => {
       `title eq "${'a'.repeat(5000)}"`,
       `${'('.repeat(17)}title pr${')'.repeat(17)}`,
     ]) {
-      expect(code(await filtered(filter))).toEqual([400, 'scim_filter_invalid']);
+      expect(codeOf(await filtered(filter))).toEqual([400, 'scim_filter_invalid']);
     }
   });
 
   test('bodies that are large, deep, doubled or no JSON', async () => {
     const user = { schemas: [userSchema], userName: 'ann@corp.example' };
     const send = (body: string) => scim.call('POST', '/Users', body);
-    expect(code(await send(JSON.stringify({ ...user, title: 'x'.repeat(1_100_000) })))).toEqual([
+    expect(codeOf(await send(JSON.stringify({ ...user, title: 'x'.repeat(1_100_000) })))).toEqual([
       413,
       'body_too_large',
     ]);
-    expect(code(await send(`${'{"name":'.repeat(70)}1${'}'.repeat(70)}`))).toEqual([400, 'json_invalid']);
-    expect(code(await send('{"userName":"a@corp.example","userName":"b@corp.example"}'))).toEqual([
+    expect(codeOf(await send(`${'{"name":'.repeat(70)}1${'}'.repeat(70)}`))).toEqual([400, 'json_invalid']);
+    expect(codeOf(await send('{"userName":"a@corp.example","userName":"b@corp.example"}'))).toEqual([
       400,
       'json_invalid',
     ]);
     for (const body of ['{', '[]', '"text"', 'null', '\u0000']) expect((await send(body)).status).toBe(400);
-    expect(code(await scim.call('POST', '/Users'))).toEqual([400, 'scim_syntax_invalid']);
-    expect(code(await scim.call('POST', '/Users', user, { 'content-encoding': 'gzip' }))).toEqual([
+    expect(codeOf(await scim.call('POST', '/Users'))).toEqual([400, 'scim_syntax_invalid']);
+    expect(codeOf(await scim.call('POST', '/Users', user, { 'content-encoding': 'gzip' }))).toEqual([
       400,
       'body_invalid',
     ]);
@@ -153,7 +150,7 @@ describe('floods', () => {
     const operation = { method: 'DELETE', path: '/Users/prn_00000000000000000000000000000000' };
     const bulk = (Operations: readonly JsonObject[], rest: JsonObject = {}) =>
       scim.call('POST', '/Bulk', { schemas: [bulkSchema], Operations, ...rest });
-    expect(code(await bulk(Array.from({ length: 1001 }, () => operation)))).toEqual([413, 'scim_too_many']);
+    expect(codeOf(await bulk(Array.from({ length: 1001 }, () => operation)))).toEqual([413, 'scim_too_many']);
     const nested = await bulk([
       { method: 'POST', path: '/Bulk', bulkId: 'a', data: { schemas: [bulkSchema], Operations: [] } },
     ]);
@@ -162,7 +159,7 @@ describe('floods', () => {
     expect(stopped.body['Operations']).toMatchObject([{ status: '404' }, { status: '404' }]);
     const many = Array.from({ length: 1001 }, () => ({ op: 'add', path: 'title', value: 'x' }));
     const { id } = await scim.user('ann');
-    expect(code(await scim.patch(`/Users/${id}`, ...many))).toEqual([413, 'scim_too_many']);
+    expect(codeOf(await scim.patch(`/Users/${id}`, ...many))).toEqual([413, 'scim_too_many']);
   });
 
   test('bulk references to nothing, to themselves, to each other, and used twice', async () => {
@@ -177,7 +174,7 @@ describe('floods', () => {
     expect((await bulk(group('a', 'bulkId:nothing'))).body['Operations']).toMatchObject([
       { status: '409', response: { scimType: 'invalidValue' } },
     ]);
-    expect(code(await bulk(group('b'), group('b')))).toEqual([400, 'scim_syntax_invalid']);
+    expect(codeOf(await bulk(group('b'), group('b')))).toEqual([400, 'scim_syntax_invalid']);
     const circle = (await bulk(group('x', 'bulkId:y'), group('y', 'bulkId:x'))).body['Operations'];
     expect(circle).toMatchObject([{ status: '201' }, { status: '201' }]);
     const [x, y] = (circle as readonly JsonObject[]).map(
@@ -203,7 +200,7 @@ describe('tokens', () => {
       answers.push(await scim.call('GET', '/Users'));
     }
     for (const answer of answers) {
-      expect(code(answer)).toEqual([401, 'scim_token_wrong']);
+      expect(codeOf(answer)).toEqual([401, 'scim_token_wrong']);
       expect(answer.headers.get('www-authenticate')).toBe('Bearer');
     }
     scim.token = token;
@@ -212,15 +209,15 @@ describe('tokens', () => {
   test('a revoked token is void at once', async () => {
     const { store } = scim.world.hosted;
     for (const { id } of await listScimTokens(store)) await revokeScimToken(store, id);
-    expect(code(await scim.call('GET', '/Users'))).toEqual([401, 'scim_token_wrong']);
+    expect(codeOf(await scim.call('GET', '/Users'))).toEqual([401, 'scim_token_wrong']);
   });
 
   test('scopes are kept apart, in bulk requests too', async () => {
     const { id } = await scim.user('ann');
     scim.token = await scim.newToken(['users:read']);
     expect((await scim.call('GET', `/Users/${id}`)).status).toBe(200);
-    expect(code(await scim.call('DELETE', `/Users/${id}`))).toEqual([403, 'scim_scope_missing']);
-    expect(code(await scim.call('GET', '/Groups'))).toEqual([403, 'scim_scope_missing']);
+    expect(codeOf(await scim.call('DELETE', `/Users/${id}`))).toEqual([403, 'scim_scope_missing']);
+    expect(codeOf(await scim.call('GET', '/Groups'))).toEqual([403, 'scim_scope_missing']);
     const bulk = await scim.call('POST', '/Bulk', {
       schemas: [bulkSchema],
       Operations: [{ method: 'DELETE', path: `/Users/${id}` }],
@@ -240,12 +237,11 @@ describe('tokens', () => {
       ['GET', `/Groups/${group}`],
       ['DELETE', `/Groups/${group}`],
     ] as const) {
-      expect(code(await other.call(method, path))).toEqual([404, 'scim_resource_unknown']);
+      expect(codeOf(await other.call(method, path))).toEqual([404, 'scim_resource_unknown']);
     }
-    expect(code(await other.patch(`/Users/${id}`, { op: 'replace', path: 'active', value: false }))).toEqual([
-      404,
-      'scim_resource_unknown',
-    ]);
+    expect(
+      codeOf(await other.patch(`/Users/${id}`, { op: 'replace', path: 'active', value: false })),
+    ).toEqual([404, 'scim_resource_unknown']);
     for (const filter of [`id eq "${id}"`, 'externalId eq "shared"', 'userName pr']) {
       const { body } = await other.call('GET', `/Users?filter=${encodeURIComponent(filter)}`);
       expect(body['totalResults']).toBe(0);
@@ -255,7 +251,7 @@ describe('tokens', () => {
     const filter = encodeURIComponent(`members.value eq "${id}"`);
     expect((await other.call('GET', `/Groups?filter=${filter}`)).body['totalResults']).toBe(0);
     const proposal = { schemas: [agentSchema], displayName: 'Spy', owner: { value: id } };
-    expect(code(await other.call('POST', '/Agents', proposal))).toEqual([400, 'scim_value_invalid']);
+    expect(codeOf(await other.call('POST', '/Agents', proposal))).toEqual([400, 'scim_value_invalid']);
     // The same name may be used in both.
     expect((await other.user('ann')).id).not.toBe(id);
     expect(scim.statusOf(id)).toBe('pending');
