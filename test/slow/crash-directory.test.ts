@@ -1,12 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { type AccountStore, members, openLibsqlStore, resources } from '@bulla/issuer';
 import { type Records, World } from '@bulla/verifier/log';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { patchSchema, type ScimWorld, startScim, userSchema } from '../kit/scim.ts';
+import { startIssuerProcess } from './start-issuer.ts';
 
 const kills = 20;
 const writers = 4;
@@ -30,29 +29,6 @@ afterAll(async () => {
   await scim.world.start();
   await scim.remove();
 });
-
-interface Running {
-  readonly url: string;
-  readonly child: ChildProcess;
-  readonly gone: Promise<void>;
-}
-
-async function startProcess(): Promise<Running> {
-  const script = fileURLToPath(new URL('issuer-process.ts', import.meta.url));
-  const child = spawn(
-    process.execPath,
-    ['--import=tsx', '--conditions=@bulla/source', script, join(scim.world.dir, 'issuer.json')],
-    { stdio: ['ignore', 'pipe', 'ignore'] },
-  );
-  const gone = new Promise<void>((resolve) => {
-    child.once('exit', () => resolve());
-  });
-  const url = await new Promise<string>((resolve, reject) => {
-    child.stdout?.once('data', (data: Buffer) => resolve(data.toString().trim()));
-    child.once('exit', (code) => reject(new Error(`issuer ended with ${code}`)));
-  });
-  return { url, child, gone };
-}
 
 /** What the IdP was told, over all lives of the issuer: ids of people who are there, and of those who are not. */
 const there = new Set<string>();
@@ -128,7 +104,7 @@ async function compare(store: AccountStore, life: number): Promise<void> {
 
 test(`kill -9 under ${writers} SCIM clients, ${kills} times: nobody is in the log or in the directory alone`, async () => {
   for (let life = 0; life < kills; life += 1) {
-    const { url, child, gone } = await startProcess();
+    const { url, child, gone } = await startIssuerProcess(join(scim.world.dir, 'issuer.json'));
     let busy: Promise<void>[] = [];
     await new Promise<void>((resolve) => {
       busy = Array.from({ length: writers }, async () => write(url, resolve));

@@ -1,8 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import {
   CompactRange,
   emptyTreeRoot,
@@ -15,6 +13,7 @@ import {
 } from '@bulla/verifier/log';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { IssuerWorld, readToken } from '../kit/issuer.ts';
+import { startIssuerProcess } from './start-issuer.ts';
 
 const kills = 20;
 const writers = 4;
@@ -30,29 +29,6 @@ afterAll(async () => {
   await world.start();
   await world.remove();
 });
-
-interface Running {
-  readonly url: string;
-  readonly child: ChildProcess;
-  readonly gone: Promise<void>;
-}
-
-async function startProcess(): Promise<Running> {
-  const script = fileURLToPath(new URL('issuer-process.ts', import.meta.url));
-  const child = spawn(
-    process.execPath,
-    ['--import=tsx', '--conditions=@bulla/source', script, join(world.dir, 'issuer.json')],
-    { stdio: ['ignore', 'pipe', 'ignore'] },
-  );
-  const gone = new Promise<void>((resolve) => {
-    child.once('exit', () => resolve());
-  });
-  const url = await new Promise<string>((resolve, reject) => {
-    child.stdout?.once('data', (data: Buffer) => resolve(data.toString().trim()));
-    child.once('exit', (code) => reject(new Error(`issuer ended with ${code}`)));
-  });
-  return { url, child, gone };
-}
 
 const headers = { authorization: `Bearer ${readToken}`, 'content-type': 'application/json' };
 const verified = (note: string): VerifiedCheckpoint =>
@@ -130,7 +106,7 @@ test(`kill -9 under ${writers} writers, ${kills} times: nothing acknowledged is 
   // Old after the first life: the first conflict tells each writer where the log is.
   const genesis = { size: world.ledger.leaves.length, head: world.ledger.position.prevHash ?? '' };
   for (let life = 0; life <= kills; life += 1) {
-    const { url, child, gone } = await startProcess();
+    const { url, child, gone } = await startIssuerProcess(join(world.dir, 'issuer.json'));
     const leaves = await readLog(url);
     for (const [seq, leaf] of acknowledged) expect(leaves[seq], `entry ${seq} in life ${life}`).toBe(leaf);
     if (largest !== undefined) {
