@@ -26,6 +26,21 @@ export function newSigner(curve: 'Ed25519' | 'P-256' = 'Ed25519'): Signer {
 /** The e-mail domain of people whom a delegate provisions in tests. */
 export const testDomain = 'corp.example';
 
+/** All that a connection may be lent. */
+export const managing: readonly string[] = [
+  'principal.provision',
+  'principal.update',
+  'principal.suspend',
+  'principal.resume',
+  'principal.deprovision',
+  'member.add',
+  'member.remove',
+  'agent.suspend',
+  'agent.resume',
+  'agent.revoke',
+  'key.revoke',
+];
+
 /** What a lease that provisions people must say. */
 const provisioning: Partial<Lease> = {
   connection: 'corp',

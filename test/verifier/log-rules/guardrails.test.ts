@@ -1,7 +1,7 @@
 import { agentIsLive, type Lease, type Operation, principalIdOf, principalIsLive } from '@bulla/verifier/log';
 import { describe, expect, test } from 'vitest';
 import { codeOf } from '../../kit/codes.ts';
-import { createLedger, type Ledger, newSigner, type Party, testDomain } from '../../kit/log.ts';
+import { createLedger, type Ledger, managing, newSigner, type Party, testDomain } from '../../kit/log.ts';
 import { createWorld, thumbprint } from './world.ts';
 
 type Provision = Extract<Operation, { type: 'principal.provision' }>;
@@ -15,19 +15,6 @@ const provision = (change: Partial<Provision> = {}): Operation => ({
   domain: testDomain,
   ...change,
 });
-const managing = [
-  'principal.provision',
-  'principal.update',
-  'principal.suspend',
-  'principal.resume',
-  'principal.deprovision',
-  'member.add',
-  'member.remove',
-  'agent.suspend',
-  'agent.resume',
-  'agent.revoke',
-  'key.revoke',
-];
 const update = (person: Party, attributes: Provision['attributes'], domain?: string): Operation => ({
   type: 'principal.update',
   principal: person.id,
